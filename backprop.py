@@ -1,0 +1,549 @@
+"""Lesson 1: a 2-2-2 sigmoid network, defined once, as equations.
+
+The network has two inputs, two hidden neurons, two outputs, eight weights and no
+biases. Its eleven equations stand in `EQUATIONS`, and nowhere else. Everything that
+the lesson shows comes from them by code: the local derivatives, the chain rule, the
+simplified gradients, their LaTeX, plain-text and Excel forms, the float64 numbers,
+and the picture. Nobody types a gradient.
+
+`workbook.py` writes the same network as a spreadsheet with live formulas.
+"""
+
+from functools import cache
+from operator import index
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import sympy
+from sympy.printing.str import StrPrinter
+
+# --- The network -------------------------------------------------------------------
+
+i1, i2 = INPUTS = sympy.symbols("i1 i2")
+t1, t2 = TARGETS = sympy.symbols("t1 t2")
+w1, w2, w3, w4, w5, w6, w7, w8 = WEIGHTS = sympy.symbols("w1:9")
+h1, a_h1, h2, a_h2, o1, a_o1, o2, a_o2 = sympy.symbols("h1 a_h1 h2 a_h2 o1 a_o1 o2 a_o2")
+E1, E2, E_total = sympy.symbols("E1 E2 E_total")
+
+with sympy.evaluate(False):  # keep each equation as it is written here
+    EQUATIONS = {
+        h1: w1 * i1 + w2 * i2,
+        a_h1: 1 / (1 + sympy.exp(-h1)),
+        h2: w3 * i1 + w4 * i2,
+        a_h2: 1 / (1 + sympy.exp(-h2)),
+        o1: w5 * a_h1 + w6 * a_h2,
+        a_o1: 1 / (1 + sympy.exp(-o1)),
+        o2: w7 * a_h1 + w8 * a_h2,
+        a_o2: 1 / (1 + sympy.exp(-o2)),
+        E1: (t1 - a_o1) ** 2 / 2,
+        E2: (t2 - a_o2) ** 2 / 2,
+        E_total: E1 + E2,
+    }
+
+# The example that the whole lesson uses, and the six learning rates that it compares.
+INPUT_VALUES = (0.05, 0.10)
+TARGET_VALUES = (0.5, 0.5)
+WEIGHT_VALUES = (0.15, 0.20, 0.25, 0.30, 0.40, 0.45, 0.50, 0.55)
+LEARNING_RATES = (0.1, 0.2, 0.5, 0.8, 1.0, 2.0)
+EPOCHS = 100
+
+# exp(x) overflows float64, and Excel's EXP, just above x = 709. A sigmoid is 0 to more
+# than 300 decimals by then, so exp(x) stops growing at x = 700, here and in the workbook.
+EXP_LIMIT = 700
+
+
+# --- Derivatives, by code ----------------------------------------------------------
+
+
+@cache
+def local_derivative(quantity, variable):
+    """Differentiate one equation by one of the symbols on its right-hand side.
+
+    The slope of a sigmoid is given in terms of the sigmoid's own output:
+    ∂a_h1/∂h1 = a_h1·(1 − a_h1). To get there, its equation is solved for h1.
+    """
+    equation = EQUATIONS[quantity].doit()
+    derivative = equation.diff(variable)
+    if equation.has(sympy.exp):
+        (inverse,) = sympy.solve(sympy.Eq(quantity, equation), variable)
+        derivative = sympy.simplify(derivative.subs(variable, inverse))
+    return derivative
+
+
+def partial(quantity, variable):
+    """The symbol ∂quantity/∂variable, with E for E_total, as everybody writes it."""
+    return sympy.Symbol(f"∂{quantity}/∂{variable}".replace("E_total", "E"))
+
+
+def paths(variable):
+    """Every way from a variable to E_total, each as a tuple of symbols."""
+    if variable == E_total:
+        return [(E_total,)]
+    users = [quantity for quantity in EQUATIONS if EQUATIONS[quantity].has(variable)]
+    return [(variable, *path) for user in users for path in paths(user)]
+
+
+def _backward(variable, factor):
+    """List the factors of ∂E/∂variable in the order in which they are met going back.
+
+    `factor(quantity, variable)` gives the factor of one step. Where several paths
+    meet, the products that come along them are added before the walk goes on.
+    """
+    if variable == E_total:
+        return []
+    users = [quantity for quantity in EQUATIONS if EQUATIONS[quantity].has(variable)]
+    products = [[*_backward(user, factor), factor(user, variable)] for user in users]
+    if len(products) == 1:
+        return products[0]
+    return [sympy.Add(*map(_product, products), evaluate=False)]
+
+
+def _product(factors):
+    """Multiply in the given order, leaving out factors of 1 and expanding nothing."""
+    factors = [part for factor in factors for part in sympy.Mul.make_args(factor) if part != 1]
+    return sympy.Mul(*factors, evaluate=False) if len(factors) > 1 else sympy.Mul(*factors)
+
+
+def chain_rule(variable):
+    """∂E/∂variable as a product of local derivatives by name (a SymPy expression).
+
+    ∂E/∂E1 and ∂E/∂E2 are 1 and are left out.
+    """
+
+    def name(quantity, by):
+        return 1 if local_derivative(quantity, by) == 1 else partial(quantity, by)
+
+    return _product(_backward(variable, name))
+
+
+def gradient(variable):
+    """∂E/∂variable, each local derivative put in, factored as it was met (SymPy)."""
+    return _product(_backward(variable, local_derivative))
+
+
+GRADIENTS = {weight: gradient(weight) for weight in WEIGHTS}
+
+# The columns of the spreadsheet, by the role that gives them their colour.
+COLUMN_GROUPS = [
+    ("epoch", ["epoch"]),
+    ("target", [str(s) for s in TARGETS]),
+    ("input", [str(s) for s in INPUTS]),
+    ("weight", [str(s) for s in WEIGHTS[:4]]),
+    ("forward", [str(s) for s in (h1, a_h1, h2, a_h2)]),
+    ("weight", [str(s) for s in WEIGHTS[4:]]),
+    ("forward", [str(s) for s in (o1, a_o1, o2, a_o2)]),
+    ("loss", [str(s) for s in (E1, E2, E_total)]),
+    ("gradient", [str(partial(E_total, weight)) for weight in WEIGHTS]),
+]
+COLUMNS = [name for _, names in COLUMN_GROUPS for name in names]
+COLOURS = {
+    "epoch": "#E7E6E6",
+    "target": "#E4DFEC",
+    "input": "#FFF2CC",
+    "weight": "#DDEBF7",
+    "forward": "#E2EFDA",
+    "loss": "#D9D9D9",
+    "gradient": "#FCE4D6",
+}
+
+
+# --- Renderings --------------------------------------------------------------------
+
+
+class _PlainText(StrPrinter):
+    """SymPy's text, with square brackets around a sum that holds round ones."""
+
+    def parenthesize(self, item, level, strict=False):
+        text = super().parenthesize(item, level, strict)
+        return f"[{text[1:-1]}]" if text.startswith("((") else text
+
+
+class _Excel(StrPrinter):
+    """Excel's operators and functions; a symbol becomes a name in braces."""
+
+    def _print_Symbol(self, expr):
+        return "{" + expr.name + "}"
+
+    def _print_exp(self, expr):
+        return f"EXP(MIN({self._print(expr.args[0])},{EXP_LIMIT}))"
+
+
+def to_text(expression):
+    """Write a SymPy expression as plain text: (a_o1 − t1)·a_o1·(1 − a_o1)·a_h1."""
+    text = _PlainText({"order": "none"}).doprint(expression)
+    dot = " · " if "∂" in text else "·"
+    return text.replace("**2", "²").replace("*", dot).replace("-", "−")
+
+
+def to_latex(expression):
+    """Write a SymPy expression in LaTeX."""
+    names = {}
+    for symbol in expression.free_symbols:
+        if symbol.name.startswith("∂"):
+            above, below = (_latex_name(part[1:]) for part in symbol.name.split("/"))
+            names[symbol] = rf"\frac{{\partial {above}}}{{\partial {below}}}"
+        else:
+            names[symbol] = _latex_name(symbol.name)
+    return sympy.latex(expression, order="none", symbol_names=names, mul_symbol=r"\,")
+
+
+def _latex_name(name):
+    """a_h1 → a_{h1}, w5 → w_{5}, E_total → E."""
+    return "E" if name == "E_total" else sympy.latex(sympy.Symbol(name))
+
+
+def to_excel(expression):
+    """Write a SymPy expression as an Excel formula without its equals sign.
+
+    Returns a template with the symbols in braces, `{w1}*{i1} + {w2}*{i2}`: a caller
+    puts cell addresses in with `str.format`.
+    """
+    return _Excel({"order": "none"}).doprint(expression).replace("**", "^")
+
+
+# --- Numbers -----------------------------------------------------------------------
+
+
+def _row_function(gradients):
+    """Compile one spreadsheet row: targets, inputs, weights in; all that follows out."""
+    return sympy.lambdify(
+        [*TARGETS, *INPUTS, *WEIGHTS],
+        [*EQUATIONS, *gradients.values()],
+        modules=[{"exp": lambda x: np.exp(np.minimum(x, EXP_LIMIT))}, "numpy"],
+        # The equations are the common subexpressions: each is computed once, in order.
+        cse=lambda outputs: (list(EQUATIONS.items()), outputs),
+    )
+
+
+spreadsheet_row = _row_function(GRADIENTS)
+
+
+def _numbers(name, values, length):
+    """Return `values` as float64 of shape (..., length), or say what is wrong with them."""
+    try:
+        array = np.asarray(values)
+    except (ValueError, TypeError):  # ragged nesting
+        array = np.asarray(None)
+    if array.dtype.kind not in "iuf":
+        raise ValueError(f"{name} must be {length} numbers, not {values!r}")
+    if array.ndim == 0 or array.shape[-1] != length:
+        raise ValueError(f"{name} must be {length} numbers; got shape {array.shape}: {values!r}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite numbers (no NaN, no infinity): {values!r}")
+    return array.astype(np.float64)
+
+
+def _network(inputs, targets, weights, one=False):
+    """Check a network's numbers. `one`: a single network, not a batch of them."""
+    arrays = (
+        _numbers("targets", targets, 2),
+        _numbers("inputs", inputs, 2),
+        _numbers("weights", weights, 8),
+    )
+    if one and any(array.ndim != 1 for array in arrays):
+        raise ValueError("give one network: 2 inputs, 2 targets and 8 weights")
+    return arrays
+
+
+def _arguments(*arrays):
+    """Split arrays of shape (..., k) into the arguments of a row function."""
+    return [array[..., k] for array in arrays for k in range(array.shape[-1])]
+
+
+def gradient_descent(
+    inputs=INPUT_VALUES,
+    targets=TARGET_VALUES,
+    weights=WEIGHT_VALUES,
+    learning_rate=1.0,
+    epochs=EPOCHS,
+    gradients=GRADIENTS,
+):
+    """Train by gradient descent, w ← w − η ∂E/∂w, and keep every number.
+
+    Args:
+        inputs, targets: 2 numbers each. weights: 8 numbers, w1 to w8.
+        learning_rate: η, positive.
+        epochs: how many rows. Row k holds epoch k: the weights after k updates.
+        gradients: SymPy expressions for the eight ∂E/∂w, to try other (wrong) ones.
+
+    Returns:
+        A float64 DataFrame with the columns `COLUMNS`, a row an epoch.
+
+    Raises:
+        ValueError: NaN, infinity, text, a wrong length, no epoch, a rate that is not
+            positive, or numbers so large that they overflow float64.
+    """
+    t, i, w = _network(inputs, targets, weights, one=True)
+    learning_rate, epochs = check_training(learning_rate, epochs)
+    row = spreadsheet_row if gradients is GRADIENTS else _row_function(gradients)
+    rows = []
+    for epoch in range(epochs):
+        with np.errstate(all="ignore"):  # an overflow is reported below, in words
+            computed = np.array(row(*t, *i, *w))
+        if not np.isfinite(computed).all():
+            raise ValueError(f"the numbers overflow in epoch {epoch}: use smaller ones")
+        forward, slopes = computed[: len(EQUATIONS)], computed[len(EQUATIONS) :]
+        rows.append([epoch, *t, *i, *w[:4], *forward[:4], *w[4:], *forward[4:], *slopes])
+        w = w - learning_rate * slopes
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"epoch": int})
+
+
+def check_training(learning_rate, epochs):
+    """Return η as a float and epochs as an int; a ValueError says what makes no sense."""
+    (learning_rate,) = _numbers("learning_rate", np.atleast_1d(learning_rate), 1)
+    if learning_rate <= 0:
+        raise ValueError(f"learning_rate must be positive, not {learning_rate}")
+    try:
+        if isinstance(epochs, (bool, np.bool_)) or index(epochs) < 1:
+            raise TypeError
+    except TypeError:
+        raise ValueError(f"epochs must be a whole number, 1 or more, not {epochs!r}") from None
+    return float(learning_rate), index(epochs)
+
+
+# --- Three ways to the same eight numbers ------------------------------------------
+# All take arrays of shape (..., 2), (..., 2) and (..., 8), so that a thousand networks
+# cost one call, and return ∂E/∂w1 … ∂E/∂w8 with shape (..., 8).
+
+
+def closed_form_gradients(inputs, targets, weights):
+    """The gradients by the formulas in `GRADIENTS`."""
+    row = spreadsheet_row(*_arguments(*_network(inputs, targets, weights)))
+    return np.stack(np.broadcast_arrays(*row[len(EQUATIONS) :]), axis=-1)
+
+
+def finite_difference_gradients(inputs, targets, weights, step=1e-5):
+    """The gradients by central differences, (E(w + step) − E(w − step)) / (2 step).
+
+    The error is of order step² from the formula and E·1e-16/step from rounding.
+    """
+    targets, inputs, weights = _network(inputs, targets, weights)
+
+    def loss(weights):
+        row = spreadsheet_row(*_arguments(targets, inputs, weights))
+        return row[list(EQUATIONS).index(E_total)]
+
+    nudges = step * np.eye(8)
+    return np.stack([(loss(weights + n) - loss(weights - n)) / (2 * step) for n in nudges], -1)
+
+
+def autograd_gradients(inputs, targets, weights):
+    """The gradients by `torch.autograd` in float64, from a forward pass in matrices."""
+    import torch
+
+    t, i, w = (torch.from_numpy(array) for array in _network(inputs, targets, weights))
+    w.requires_grad_()
+    hidden_weights, output_weights = w.unflatten(-1, (2, 2, 2)).unbind(-3)
+    a_h = torch.sigmoid(hidden_weights @ i.unsqueeze(-1))
+    a_o = torch.sigmoid(output_weights @ a_h)
+    loss = (t.unsqueeze(-1) - a_o).square().sum() / 2
+    return torch.autograd.grad(loss, w)[0].numpy()
+
+
+# --- The derivation and the equations table -----------------------------------------------------------
+
+
+def derivation():
+    """The six steps from the forward pass to the eight gradients.
+
+    Returns:
+        A dict: title of the step → list of equalities. An equality is a list of SymPy
+        expressions, to be joined by equals signs.
+    """
+
+    def whole(variable):
+        return partial(E_total, variable)
+
+    def factor(quantity, variable):
+        return [partial(quantity, variable), local_derivative(quantity, variable)]
+
+    def first_steps(weight):  # (w1, h1, a_h1): where both of the weight's paths run together
+        return paths(weight)[0][:3]
+
+    def chain(weight):
+        _, h, a_h = first_steps(weight)
+        return [whole(weight), _product([whole(a_h), partial(a_h, h), partial(h, weight)])]
+
+    path = paths(w5)[0]
+    return {
+        "Forward": [[quantity, equation] for quantity, equation in EQUATIONS.items()],
+        "∂E/∂w5, factor by factor": [
+            [whole(w5), chain_rule(w5)],
+            *[factor(after, before) for before, after in zip(path, path[1:])][-2::-1],
+            [whole(w5), gradient(w5)],
+        ],
+        "∂E/∂w5 … ∂E/∂w8": [[whole(w), gradient(w)] for w in WEIGHTS[4:]],
+        "∂E/∂a_h1 and ∂E/∂a_h2": [[whole(a), chain_rule(a), gradient(a)] for a in (a_h1, a_h2)],
+        "The chain for w1 … w4": [
+            *[chain(w) for w in WEIGHTS[:4]],
+            *[factor(a_h, h) for h, a_h in ((h1, a_h1), (h2, a_h2))],
+            *[factor(first_steps(w)[1], w) for w in WEIGHTS[:4]],
+        ],
+        "∂E/∂w1 … ∂E/∂w4, written out": [[whole(w), gradient(w)] for w in WEIGHTS[:4]],
+    }
+
+
+def equations_table(
+    inputs=INPUT_VALUES, targets=TARGET_VALUES, weights=WEIGHT_VALUES, formula=to_text
+):
+    """Every quantity: its chain rule, its simplified form, why, and its value.
+
+    `formula` renders a SymPy expression: `to_text`, `to_latex` or `to_excel`.
+
+    Returns:
+        A DataFrame with an index of symbols and the columns quantity, chain rule,
+        simplified, why and value.
+    """
+    t, i, w = _network(inputs, targets, weights, one=True)
+    values = dict(zip([*TARGETS, *INPUTS, *WEIGHTS], [*t, *i, *w]))
+    values |= zip(EQUATIONS, spreadsheet_row(*values.values()))
+    rows = {}
+    for quantity, equation in EQUATIONS.items():
+        rows[quantity] = (str(quantity), "", formula(equation), _why_forward(quantity))
+    for variable in (*WEIGHTS[4:], a_h1, a_h2, *WEIGHTS[:4]):
+        slope = partial(E_total, variable)
+        values[slope] = float(gradient(variable).xreplace(values))
+        text = (str(slope), formula(chain_rule(variable)), formula(gradient(variable)))
+        rows[slope] = (*text, _why_backward(variable))
+    table = pd.DataFrame.from_dict(
+        rows, orient="index", columns=["quantity", "chain rule", "simplified", "why"]
+    )
+    table["value"] = [float(values[symbol]) for symbol in table.index]
+    return table
+
+
+def _why_forward(quantity):
+    equation = EQUATIONS[quantity]
+    if quantity == E_total:
+        return "the whole loss: both outputs count the same"
+    if quantity in (E1, E2):
+        return "half the squared error; the half cancels the 2 of the derivative"
+    if equation.has(sympy.exp):
+        (argument,) = equation.free_symbols
+        return f"the sigmoid of {argument}: between 0 and 1"
+    sources = [str(s) for s in (*INPUTS, a_h1, a_h2) if equation.has(s)]
+    return f"{sources[0]} and {sources[1]}, each times its weight"
+
+
+def _why_backward(variable):
+    ways = [" → ".join(map(str, path)).replace("E_total", "E") for path in paths(variable)]
+    return f"one path: {ways[0]}" if len(ways) == 1 else "two paths, added:\n" + "\n".join(ways)
+
+
+# --- Pictures ----------------------------------------------------------------------
+
+STYLE = Path(__file__).parent / "notebooks" / "lesson.mplstyle"
+
+_POSITIONS = {
+    i1: (0, 1), i2: (0, -1),
+    h1: (1.7, 1), h2: (1.7, -1), a_h1: (2.7, 1), a_h2: (2.7, -1),
+    o1: (4.4, 1), o2: (4.4, -1), a_o1: (5.4, 1), a_o2: (5.4, -1),
+    t1: (5.4, 2), t2: (5.4, -2), E1: (6.7, 1), E2: (6.7, -1), E_total: (7.8, 0),
+}  # fmt: skip
+
+
+def _edges():
+    """Yield (from, to, weight or None) for every arrow of the network."""
+    for quantity, equation in EQUATIONS.items():
+        for source in _POSITIONS:
+            if equation.has(source):
+                terms = [term for term in equation.args if term.has(source)]
+                weight = next((w for w in WEIGHTS if terms[0].has(w)), None)
+                yield source, quantity, weight
+
+
+def draw_network(values=None, weights=None, title=""):
+    """Draw the network of `EQUATIONS`.
+
+    Args:
+        values: one row of `gradient_descent`. With it, a node shows the value that
+            flows forward, and an arrow the gradient that flows back along it: ∂E/∂w
+            where the edge has a weight, else the derivative of E by the quantity that
+            the arrow points to. Wider and darker means larger (logarithmic).
+        weights: 8 numbers to write on the edges when there are no values.
+
+    Returns:
+        The matplotlib Figure.
+    """
+    roles = {name: role for role, names in COLUMN_GROUPS for name in names}
+    if values is None:
+        texts = {w: str(w) if weights is None else f"{w} = {weights[k]:g}"
+                 for k, w in enumerate(WEIGHTS)}  # fmt: skip
+    else:
+        numbers = {symbol: values[str(symbol)] for symbol in (*_POSITIONS, *WEIGHTS)}
+    with plt.style.context(STYLE):
+        figure, axes = plt.subplots(figsize=(11, 4.8))
+        for source, goal, weight in _edges():
+            start, end = np.array(_POSITIONS[source]), np.array(_POSITIONS[goal])
+            if values is None:
+                arrow, colour, width = "-|>", "0.4", 1.3
+                label = "σ" if EQUATIONS[goal].has(sympy.exp) else texts.get(weight, "")
+            else:
+                slope = float(gradient(weight or source).xreplace(numbers))
+                size = np.clip(np.log10(abs(slope) + 1e-99) / 5 + 1, 0, 1)  # 1e-5 … 1
+                arrow, colour, width = "<|-", plt.cm.Reds(0.25 + 0.7 * size), 0.8 + 4.2 * size
+                label = f"∂E/∂{weight}\n{slope:.3g}" if weight else f"{slope:.3g}"
+            props = dict(arrowstyle=arrow, color=colour, lw=width, shrinkA=20, shrinkB=20)
+            axes.annotate("", end, start, arrowprops=props, zorder=1)
+            # A weight stands on its edge, near its source, where the edges do not cross.
+            x, y = start + (end - start) * (0.38 if weight else 0.5) + (0, 0 if weight else 0.22)
+            box = dict(boxstyle="round,pad=0.15", fc="white", ec="none") if weight else None
+            axes.text(x, y, label, ha="center", va="center", size=9, bbox=box, zorder=2)
+        for symbol, (x, y) in _POSITIONS.items():
+            fill = COLOURS[roles[str(symbol)]]
+            axes.scatter(x, y, s=1650, color=fill, edgecolor="0.3", zorder=3)
+            label = f"${_latex_name(str(symbol))}$"
+            label += "" if values is None else f"\n{numbers[symbol]:.3g}"
+            axes.text(x, y, label, ha="center", va="center", size=9, zorder=4)
+        axes.set(xlim=(-0.5, 8.3), ylim=(-2.5, 2.5), title=title)
+        axes.axis("off")
+    return figure
+
+
+def plot_loss_curves(curves, title=""):
+    """Draw one loss curve a column, on a linear and on a logarithmic axis.
+
+    Args:
+        curves: a DataFrame, index epoch, a column a learning rate, E_total as values.
+
+    Returns:
+        The matplotlib Figure.
+    """
+    with plt.style.context(STYLE):
+        figure, (linear, logarithmic) = plt.subplots(1, 2, figsize=(11, 4))
+        curves.plot(ax=linear, ylabel="loss E", title="linear axis", legend=False)
+        curves.plot(ax=logarithmic, logy=True, title="logarithmic axis", legend=False)
+        figure.legend(*linear.get_legend_handles_labels(), title="η", loc="outside right center")
+        figure.suptitle(title)
+    return figure
+
+
+def loss_curves(learning_rates=LEARNING_RATES, **settings):
+    """E_total by epoch (index) for each learning rate (columns), a DataFrame.
+
+    `settings` go to `gradient_descent`.
+    """
+    runs = {
+        rate: gradient_descent(learning_rate=rate, **settings).set_index("epoch")["E_total"]
+        for rate in learning_rates
+    }
+    return pd.DataFrame(runs).rename_axis(columns="η")
+
+
+def main():
+    """Draw the figures in images/, which README and the workbook show."""
+    images = Path(__file__).parent / "images"
+    figures = {
+        "network": draw_network(),
+        "gradients": draw_network(gradient_descent(epochs=1).iloc[0]),
+        "loss_curves": plot_loss_curves(loss_curves()),
+    }
+    for name, figure in figures.items():
+        figure.savefig(images / f"{name}.png", metadata={"Software": None})
+        print(images / f"{name}.png")
+
+
+if __name__ == "__main__":
+    main()
