@@ -1,0 +1,176 @@
+"""Lesson 1's numbers against oracles that know nothing of its formulas."""
+
+import numpy as np
+import pytest
+import torch
+
+import backprop
+from backprop import (
+    COLUMNS,
+    EQUATIONS,
+    GRADIENTS,
+    WEIGHTS,
+    autograd_gradients,
+    closed_form_gradients,
+    finite_difference_gradients,
+    gradient_descent,
+    to_excel,
+    to_latex,
+    to_text,
+)
+
+
+def random_networks(count, seed=0, scale=1.0):
+    rng = np.random.default_rng(seed)
+    inputs, targets = rng.normal(0, scale, (count, 2)), rng.uniform(0, 1, (count, 2))
+    return inputs, targets, rng.normal(0, scale, (count, 8))
+
+
+def test_example_at_epoch_0():
+    first = gradient_descent().iloc[0]
+    assert first["E_total"] == pytest.approx(0.014181377937891659, rel=1e-15)
+    assert first["∂E/∂w3"] == pytest.approx(3.5177632159e-4, rel=1e-10)
+    assert first["∂E/∂w3"] != pytest.approx(3.51869e-4, rel=1e-5)  # the circulating sheet
+
+
+def test_thousand_networks_three_ways():
+    networks = random_networks(1000)
+    closed_form = closed_form_gradients(*networks)
+    assert closed_form.shape == (1000, 8)
+    assert abs(closed_form - autograd_gradients(*networks)).max() < 1e-14
+    assert abs(closed_form - finite_difference_gradients(*networks)).max() < 1e-8
+
+
+@pytest.mark.parametrize("rate", [0.1, 2.0, 8.0])
+def test_gradient_descent_is_torch_sgd(rate):
+    (inputs,), (targets,), (weights,) = random_networks(1, seed=3)
+    frame = gradient_descent(inputs, targets, weights, rate, epochs=60)
+    hidden, output = (torch.nn.Linear(2, 2, bias=False, dtype=torch.float64) for _ in range(2))
+    hidden.weight.data[:] = torch.tensor(weights[:4].reshape(2, 2))
+    output.weight.data[:] = torch.tensor(weights[4:].reshape(2, 2))
+    net = torch.nn.Sequential(hidden, torch.nn.Sigmoid(), output, torch.nn.Sigmoid())
+    optimizer = torch.optim.SGD(net.parameters(), lr=rate)
+    for _, row in frame.iterrows():
+        now = torch.cat([hidden.weight.flatten(), output.weight.flatten()]).detach().numpy()
+        np.testing.assert_allclose(row[[str(w) for w in WEIGHTS]].to_numpy(float), now, atol=1e-11)
+        optimizer.zero_grad()
+        loss = 0.5 * (torch.tensor(targets) - net(torch.tensor(inputs))).square().sum()
+        assert row["E_total"] == pytest.approx(loss.item(), abs=1e-12)
+        loss.backward()
+        optimizer.step()
+
+
+def test_columns_and_rows():
+    frame = gradient_descent(epochs=7)
+    assert list(frame.columns) == COLUMNS == (
+        "epoch t1 t2 i1 i2 w1 w2 w3 w4 h1 a_h1 h2 a_h2 w5 w6 w7 w8 o1 a_o1 o2 a_o2 "
+        "E1 E2 E_total ∂E/∂w1 ∂E/∂w2 ∂E/∂w3 ∂E/∂w4 ∂E/∂w5 ∂E/∂w6 ∂E/∂w7 ∂E/∂w8"
+    ).split()  # fmt: skip
+    assert list(frame["epoch"]) == list(range(7))
+    assert (frame.dtypes.iloc[1:] == np.float64).all()
+
+
+@pytest.mark.parametrize("size", [40, 800, 1e5])
+def test_stable_for_large_activations(size):
+    for signs in np.random.default_rng(1).choice([-1, 1], (20, 8)):
+        frame = gradient_descent((1, -1), weights=size * signs, epochs=3)
+        assert np.isfinite(frame.to_numpy()).all()
+        oracle = autograd_gradients((1, -1), (0.5, 0.5), size * signs)
+        np.testing.assert_allclose(frame.iloc[0, -8:].to_numpy(float), oracle, atol=1e-14)
+
+
+def test_readable_forms():
+    assert to_text(GRADIENTS[backprop.w5]) == "(a_o1 − t1)·a_o1·(1 − a_o1)·a_h1"
+    assert to_text(GRADIENTS[backprop.w1]) == (
+        "[(a_o1 − t1)·a_o1·(1 − a_o1)·w5 + (a_o2 − t2)·a_o2·(1 − a_o2)·w7]·a_h1·(1 − a_h1)·i1"
+    )
+    chain = backprop.chain_rule(backprop.w5)
+    assert to_text(chain) == "∂E1/∂a_o1 · ∂a_o1/∂o1 · ∂o1/∂w5"
+    assert to_latex(chain).count(r"\frac{\partial ") == 3
+    assert to_excel(EQUATIONS[backprop.a_h1]) == "1/(1 + EXP(MIN(-{h1},700)))"
+
+
+def test_every_equality_of_the_derivation_holds():
+    """Each side of each equals sign has the same value, local derivatives put in."""
+    row = gradient_descent((0.3, -0.7), (0.2, 0.9), np.linspace(-1, 1.5, 8), epochs=1).iloc[0]
+    known = [*backprop.INPUTS, *backprop.TARGETS, *WEIGHTS, *EQUATIONS]
+    values = {symbol: row[str(symbol)] for symbol in known}
+    slopes = {
+        backprop.partial(quantity, variable): backprop.local_derivative(quantity, variable)
+        for quantity, equation in EQUATIONS.items()
+        for variable in equation.free_symbols
+    }
+    for variable in (*WEIGHTS, backprop.a_h1, backprop.a_h2):
+        slopes[backprop.partial(backprop.E_total, variable)] = backprop.gradient(variable)
+    steps = backprop.derivation()
+    assert len(steps) == 6
+    for equalities in steps.values():
+        for left, *others in equalities:
+            sides = [side.xreplace(slopes).subs(values).evalf() for side in (left, *others)]
+            assert all(abs(side - sides[0]) < 1e-14 for side in sides), (left, others)
+
+
+def test_equations_table_values():
+    table = backprop.equations_table()
+    first = gradient_descent(epochs=1).iloc[0]
+    shown = {name: value for name, value in zip(table["quantity"], table["value"])}
+    assert len(table) == 21 and set(COLUMNS[9:13] + COLUMNS[17:]) <= set(shown)
+    for name in set(shown) & set(COLUMNS):
+        assert shown[name] == pytest.approx(first[name], rel=1e-14)
+    assert shown["∂E/∂a_h1"] * first["a_h1"] * (1 - first["a_h1"]) * first["i1"] == pytest.approx(
+        first["∂E/∂w1"], rel=1e-14
+    )
+
+
+def test_network_picture_has_a_number_on_every_edge():
+    figure = backprop.draw_network(gradient_descent(epochs=1).iloc[0])
+    edges = sum(len(equation.free_symbols - set(WEIGHTS)) for equation in EQUATIONS.values())
+    texts = [text.get_text() for text in figure.axes[0].texts if text.get_text()]
+    nodes = [text for text in texts if text.startswith("$")]
+    assert len(texts) - len(nodes) == edges == 18
+    assert len(nodes) == 15
+    assert "∂E/∂w3\n0.000352" in texts
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    "settings, says",
+    [
+        ({"inputs": (NAN, 1)}, "inputs"),
+        ({"inputs": (INF, 1)}, "inputs"),
+        ({"inputs": (1, 2, 3)}, "inputs"),
+        ({"inputs": 1}, "inputs"),
+        ({"inputs": [[1, 2], [3, 4]]}, "one network"),
+        ({"targets": ("0.5", "0.5")}, "targets"),
+        ({"targets": (None, 0.5)}, "targets"),
+        ({"targets": ([1], [2, 3])}, "targets"),
+        ({"weights": range(7)}, "weights"),
+        ({"weights": "12345678"}, "weights"),
+        ({"weights": [True] * 8}, "weights"),
+        ({"weights": [1j] * 8}, "weights"),
+        ({"learning_rate": 0}, "learning_rate"),
+        ({"learning_rate": -1}, "learning_rate"),
+        ({"learning_rate": NAN}, "learning_rate"),
+        ({"learning_rate": "fast"}, "learning_rate"),
+        ({"learning_rate": None}, "learning_rate"),
+        ({"learning_rate": (1, 2)}, "learning_rate"),
+        ({"epochs": 0}, "epochs"),
+        ({"epochs": -3}, "epochs"),
+        ({"epochs": 2.5}, "epochs"),
+        ({"epochs": True}, "epochs"),
+        ({"epochs": "ten"}, "epochs"),
+        ({"weights": [1e200] * 8, "inputs": (1e200, 1)}, "overflow"),
+        ({"learning_rate": 1e308, "targets": (1e200, 0)}, "overflow"),
+    ],
+)
+def test_nonsense_is_refused_in_words(settings, says):
+    with pytest.raises(ValueError, match=says):
+        gradient_descent(**settings)
+
+
+def test_other_gradients_can_be_tried():
+    wrong = GRADIENTS | {backprop.w3: GRADIENTS[backprop.w1]}
+    frame = gradient_descent(gradients=wrong, epochs=2)
+    assert frame["∂E/∂w3"][0] == frame["∂E/∂w1"][0] == gradient_descent()["∂E/∂w1"][0]
