@@ -189,6 +189,12 @@ def to_latex(expression):
     return sympy.latex(expression, order="none", symbol_names=names, mul_symbol=r"\,")
 
 
+def aligned(equalities):
+    """Write the equalities of a step of `derivation` in LaTeX, one a line."""
+    lines = [" = ".join(map(to_latex, equality)).replace(" = ", " &= ", 1) for equality in equalities]
+    return r"\begin{aligned}" + r" \\[4pt] ".join(lines) + r"\end{aligned}"
+
+
 def _latex_name(name):
     """a_h1 → a_{h1}, w5 → w_{5}, E_total → E."""
     return "E" if name == "E_total" else sympy.latex(sympy.Symbol(name))
@@ -414,6 +420,20 @@ def equations_table(
     return table
 
 
+def show_table(frame, numbers="{:.6f}"):
+    """Show a DataFrame in a notebook: text to the left, numbers in one format.
+
+    Unlike a bare Styler, its HTML is the same in every run, so that nbval can compare it.
+    """
+    from IPython.display import HTML
+
+    text = [column for column in frame if not pd.api.types.is_numeric_dtype(frame[column])]
+    left = [{"selector": "th, td", "props": "text-align: left"}]
+    decimals = {column: numbers for column in frame if frame[column].dtype.kind == "f"}
+    style = frame.style.set_uuid("table").format(decimals)
+    return HTML(style.set_table_styles({column: left for column in text}).to_html())
+
+
 def _why_forward(quantity):
     equation = EQUATIONS[quantity]
     if quantity == E_total:
@@ -429,7 +449,7 @@ def _why_forward(quantity):
 
 def _why_backward(variable):
     ways = [" → ".join(map(str, path)).replace("E_total", "E") for path in paths(variable)]
-    return f"one path: {ways[0]}" if len(ways) == 1 else "two paths, added:\n" + "\n".join(ways)
+    return f"one path: {ways[0]}" if len(ways) == 1 else "two paths, added: " + "; ".join(ways)
 
 
 # --- Pictures ----------------------------------------------------------------------
@@ -487,8 +507,9 @@ def draw_network(values=None, weights=None, title=""):
                 label = f"∂E/∂{weight}\n{slope:.3g}" if weight else f"{slope:.3g}"
             props = dict(arrowstyle=arrow, color=colour, lw=width, shrinkA=20, shrinkB=20)
             axes.annotate("", end, start, arrowprops=props, zorder=1)
-            # A weight stands on its edge, near its source, where the edges do not cross.
-            x, y = start + (end - start) * (0.38 if weight else 0.5) + (0, 0 if weight else 0.22)
+            # A weight stands on its edge, near the arrow's tail, where the edges do not cross.
+            tail = 0.34 if values is None else 0.66
+            x, y = start + (end - start) * (tail if weight else 0.5) + (0, 0 if weight else 0.22)
             box = dict(boxstyle="round,pad=0.15", fc="white", ec="none") if weight else None
             axes.text(x, y, label, ha="center", va="center", size=9, bbox=box, zorder=2)
         for symbol, (x, y) in _POSITIONS.items():
