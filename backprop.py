@@ -186,7 +186,7 @@ def to_latex(expression):
             names[symbol] = rf"\frac{{\partial {above}}}{{\partial {below}}}"
         else:
             names[symbol] = _latex_name(symbol.name)
-    return sympy.latex(expression, order="none", symbol_names=names, mul_symbol=r"\,")
+    return sympy.latex(expression, order="none", symbol_names=names, mul_symbol="dot")
 
 
 def aligned(equalities):
