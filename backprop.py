@@ -12,6 +12,7 @@ and the picture. Nobody types a gradient.
 from functools import cache
 from operator import index
 from pathlib import Path
+from zlib import crc32
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -430,7 +431,8 @@ def show_table(frame, numbers="{:.6f}"):
     text = [column for column in frame if not pd.api.types.is_numeric_dtype(frame[column])]
     left = [{"selector": "th, td", "props": "text-align: left"}]
     decimals = {column: numbers for column in frame if frame[column].dtype.kind == "f"}
-    style = frame.style.set_uuid("table").format(decimals)
+    identity = format(crc32(repr((*frame.index, *frame.columns)).encode()), "08x")
+    style = frame.style.set_uuid(identity).format(decimals)
     return HTML(style.set_table_styles({column: left for column in text}).to_html())
 
 
