@@ -78,12 +78,16 @@ def partial(quantity, variable):
     return sympy.Symbol(f"∂{quantity}/∂{variable}".replace("E_total", "E"))
 
 
+def _users(variable):
+    """The quantities whose equations use a variable."""
+    return [quantity for quantity, equation in EQUATIONS.items() if equation.has(variable)]
+
+
 def paths(variable):
     """Every way from a variable to E_total, each as a tuple of symbols."""
     if variable == E_total:
         return [(E_total,)]
-    users = [quantity for quantity in EQUATIONS if EQUATIONS[quantity].has(variable)]
-    return [(variable, *path) for user in users for path in paths(user)]
+    return [(variable, *path) for user in _users(variable) for path in paths(user)]
 
 
 def _backward(variable, factor):
@@ -94,8 +98,7 @@ def _backward(variable, factor):
     """
     if variable == E_total:
         return []
-    users = [quantity for quantity in EQUATIONS if EQUATIONS[quantity].has(variable)]
-    products = [[*_backward(user, factor), factor(user, variable)] for user in users]
+    products = [[*_backward(user, factor), factor(user, variable)] for user in _users(variable)]
     if len(products) == 1:
         return products[0]
     return [sympy.Add(*map(_product, products), evaluate=False)]
@@ -139,10 +142,11 @@ COLUMN_GROUPS = [
     ("gradient", [str(partial(E_total, weight)) for weight in WEIGHTS]),
 ]
 COLUMNS = [name for _, names in COLUMN_GROUPS for name in names]
+ROLES = {name: role for role, names in COLUMN_GROUPS for name in names}
 COLOURS = {
     "epoch": "#E7E6E6",
     "target": "#E4DFEC",
-    "input": "#FFF2CC",
+    "input": "#D0F0F0",
     "weight": "#DDEBF7",
     "forward": "#E2EFDA",
     "loss": "#D9D9D9",
@@ -217,7 +221,7 @@ def _row_function(gradients):
     """Compile one spreadsheet row: targets, inputs, weights in; all that follows out."""
     return sympy.lambdify(
         [*TARGETS, *INPUTS, *WEIGHTS],
-        [*EQUATIONS, *gradients.values()],
+        [*EQUATIONS, *(gradients[weight] for weight in WEIGHTS)],
         modules=[{"exp": lambda x: np.exp(np.minimum(x, EXP_LIMIT))}, "numpy"],
         # The equations are the common subexpressions: each is computed once, in order.
         cse=lambda outputs: (list(EQUATIONS.items()), outputs),
@@ -273,7 +277,7 @@ def gradient_descent(
         inputs, targets: 2 numbers each. weights: 8 numbers, w1 to w8.
         learning_rate: η, positive.
         epochs: how many rows. Row k holds epoch k: the weights after k updates.
-        gradients: SymPy expressions for the eight ∂E/∂w, to try other (wrong) ones.
+        gradients: a dict, weight (symbol) → ∂E/∂weight (SymPy), to try wrong ones.
 
     Returns:
         A float64 DataFrame with the columns `COLUMNS`, a row an epoch.
@@ -299,7 +303,9 @@ def gradient_descent(
 
 def check_training(learning_rate, epochs):
     """Return η as a float and epochs as an int; a ValueError says what makes no sense."""
-    (learning_rate,) = _numbers("learning_rate", np.atleast_1d(learning_rate), 1)
+    if np.ndim(learning_rate) != 0:
+        raise ValueError(f"learning_rate must be one number, not {learning_rate!r}")
+    (learning_rate,) = _numbers("learning_rate", [learning_rate], 1)
     if learning_rate <= 0:
         raise ValueError(f"learning_rate must be positive, not {learning_rate}")
     try:
@@ -312,7 +318,8 @@ def check_training(learning_rate, epochs):
 
 # --- Three ways to the same eight numbers ------------------------------------------
 # All take arrays of shape (..., 2), (..., 2) and (..., 8), so that a thousand networks
-# cost one call, and return ∂E/∂w1 … ∂E/∂w8 with shape (..., 8).
+# cost one call, and return ∂E/∂w1 … ∂E/∂w8 with shape (..., 8). The leading dimensions
+# are broadcast.
 
 
 def closed_form_gradients(inputs, targets, weights):
@@ -340,7 +347,9 @@ def autograd_gradients(inputs, targets, weights):
     """The gradients by `torch.autograd` in float64, from a forward pass in matrices."""
     import torch
 
-    t, i, w = (torch.from_numpy(array) for array in _network(inputs, targets, weights))
+    arrays = _network(inputs, targets, weights)
+    shape = np.broadcast_shapes(*(array.shape[:-1] for array in arrays))
+    t, i, w = (torch.tensor(np.broadcast_to(a, (*shape, a.shape[-1]))) for a in arrays)
     w.requires_grad_()
     hidden_weights, output_weights = w.unflatten(-1, (2, 2, 2)).unbind(-3)
     a_h = torch.sigmoid(hidden_weights @ i.unsqueeze(-1))
@@ -392,12 +401,8 @@ def derivation():
     }
 
 
-def equations_table(
-    inputs=INPUT_VALUES, targets=TARGET_VALUES, weights=WEIGHT_VALUES, formula=to_text
-):
-    """Every quantity: its chain rule, its simplified form, why, and its value.
-
-    `formula` renders a SymPy expression: `to_text`, `to_latex` or `to_excel`.
+def equations_table(inputs=INPUT_VALUES, targets=TARGET_VALUES, weights=WEIGHT_VALUES):
+    """Every quantity: its chain rule, its simplified form, why, and its value at epoch 0.
 
     Returns:
         A DataFrame with an index of symbols and the columns quantity, chain rule,
@@ -408,11 +413,11 @@ def equations_table(
     values |= zip(EQUATIONS, spreadsheet_row(*values.values()))
     rows = {}
     for quantity, equation in EQUATIONS.items():
-        rows[quantity] = (str(quantity), "", formula(equation), _why_forward(quantity))
+        rows[quantity] = (str(quantity), "", to_text(equation), _why_forward(quantity))
     for variable in (*WEIGHTS[4:], a_h1, a_h2, *WEIGHTS[:4]):
         slope = partial(E_total, variable)
         values[slope] = float(gradient(variable).xreplace(values))
-        text = (str(slope), formula(chain_rule(variable)), formula(gradient(variable)))
+        text = (str(slope), to_text(chain_rule(variable)), to_text(gradient(variable)))
         rows[slope] = (*text, _why_backward(variable))
     table = pd.DataFrame.from_dict(
         rows, orient="index", columns=["quantity", "chain rule", "simplified", "why"]
@@ -489,7 +494,6 @@ def draw_network(values=None, weights=None, title=""):
     Returns:
         The matplotlib Figure.
     """
-    roles = {name: role for role, names in COLUMN_GROUPS for name in names}
     if values is None:
         texts = {w: str(w) if weights is None else f"{w} = {weights[k]:g}"
                  for k, w in enumerate(WEIGHTS)}  # fmt: skip
@@ -515,7 +519,7 @@ def draw_network(values=None, weights=None, title=""):
             box = dict(boxstyle="round,pad=0.15", fc="white", ec="none") if weight else None
             axes.text(x, y, label, ha="center", va="center", size=9, bbox=box, zorder=2)
         for symbol, (x, y) in _POSITIONS.items():
-            fill = COLOURS[roles[str(symbol)]]
+            fill = COLOURS[ROLES[str(symbol)]]
             axes.scatter(x, y, s=1650, color=fill, edgecolor="0.3", zorder=3)
             label = f"${_latex_name(str(symbol))}$"
             label += "" if values is None else f"\n{numbers[symbol]:.3g}"

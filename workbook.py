@@ -8,7 +8,6 @@ phone and `pandas.read_excel` show numbers without calculating.
 """
 
 import argparse
-import contextlib
 import datetime
 import io
 import os
@@ -24,7 +23,7 @@ import xlsxwriter
 from xlsxwriter.utility import xl_cell_to_rowcol, xl_col_to_name, xl_range_abs, xl_rowcol_to_cell
 
 import backprop
-from backprop import COLUMN_GROUPS, COLUMNS, EQUATIONS, GRADIENTS, INPUTS, TARGETS, WEIGHTS
+from backprop import COLUMN_GROUPS, COLUMNS, EQUATIONS, GRADIENTS, INPUTS, ROLES, TARGETS, WEIGHTS
 
 ROOT = Path(__file__).parent
 PICTURE = ROOT / "images" / "network.png"
@@ -102,29 +101,34 @@ def _replace(path, data):
                 f"{path.name} seems to be open: close it, then write again. "
                 f"Nothing was changed. (If it is not open, delete {lock.name}.)"
             )
-    old = target.read_bytes() if target.exists() else None
-    if old == data:
-        return
-    if old and not _untouched(old):
-        numbers = (target.with_suffix(f".{n}.xlsx") for n in range(1, 10**6))
-        kept = next(name for name in numbers if not name.exists())
-        shutil.copy2(target, kept)
-        warnings.warn(f"the {path.name} that was here is kept as {kept.name}", stacklevel=3)
     beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    kept = None
     try:
+        old = target.read_bytes() if target.exists() else None
+        if old == data:
+            return
         with open(beside, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        if old and not _untouched(old):
+            numbers = (target.with_suffix(f".{n}.xlsx") for n in range(1, 10**6))
+            kept = next(name for name in numbers if not name.exists())
+            shutil.copy2(target, kept)
         os.replace(beside, target)
-    except PermissionError as error:
+    except OSError as error:
+        if kept is not None:
+            kept.unlink(missing_ok=True)
+        if not isinstance(error, PermissionError):
+            raise
         raise PermissionError(
             f"{path.name} cannot be replaced ({error.strerror}): close it if it is open, "
             "or choose another folder. Nothing was changed."
         ) from error
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            beside.unlink()
+        beside.unlink(missing_ok=True)
+    if kept is not None:
+        warnings.warn(f"the {path.name} that was here is kept as {kept.name}", stacklevel=3)
 
 
 def _untouched(data):
@@ -250,7 +254,7 @@ def _write_header(sheet, formats, row, column):
             last = column + len(names) - 1
             sheet.merge_range(row - 1, column, row - 1, last, captions[role], band)
         else:
-            sheet.write_string(row - 1, column, captions[role], band)
+            sheet.write(row - 1, column, captions[role], band)
         for name in names:
             sheet.write_string(row, column, name, formats.role(role, "header"))
             column += 1
@@ -269,14 +273,14 @@ def _write_table(sheet, formats, row, column, run, rate_cell, block):
     names = {name: xl_col_to_name(column + k) for k, name in enumerate(COLUMNS)}
     computed = {**EQUATIONS, **dict(zip(COLUMNS[-8:], GRADIENTS.values()))}
     templates = {str(symbol): backprop.to_excel(rhs) for symbol, rhs in computed.items()}
-    roles = {name: formats.role(role) for role, group in COLUMN_GROUPS for name in group}
+    styles = {name: formats.role(role) for name, role in ROLES.items()}
     weights = {str(weight) for weight in WEIGHTS}
     for epoch, values in enumerate(run.itertuples(index=False)):
         here = {name: f"{letters}{row + epoch + 2}" for name, letters in names.items()}
         above = {name: f"{letters}{row + epoch + 1}" for name, letters in names.items()}
         for k, (name, value) in enumerate(zip(COLUMNS, values)):
             if name == "epoch":
-                sheet.write_number(row + 1 + epoch, column, value, roles[name])
+                sheet.write_number(row + 1 + epoch, column, value, styles[name])
                 continue
             if name in templates:
                 formula = templates[name].format(**here)
@@ -284,7 +288,7 @@ def _write_table(sheet, formats, row, column, run, rate_cell, block):
                 formula = start[name]
             else:  # the update rule
                 formula = f"{above[name]}-{rate_cell}*{above[f'∂E/∂{name}']}"
-            sheet.write_formula(row + 1 + epoch, column + k, "=" + formula, roles[name], value)
+            sheet.write_formula(row + 1 + epoch, column + k, "=" + formula, styles[name], value)
 
 
 def _absolute(cell):
@@ -331,7 +335,7 @@ def _write_equations(book, formats, network):
         gradient = str(symbol).startswith("∂")
         role = "gradient" if gradient else ("loss" if str(symbol).startswith("E") else "forward")
         sheet.write_string(row, 0, line["quantity"], formats.role(role, "label"))
-        sheet.write_string(row, 1, line["chain rule"], formats("formula text"))
+        sheet.write(row, 1, line["chain rule"], formats("formula text"))
         sheet.write_string(row, 2, line["simplified"], formats("formula text"))
         sheet.write_string(row, 3, line["why"], formats("text"))
         if str(symbol) in cells:
@@ -352,7 +356,10 @@ def _write_backpropagation(book, formats, run, learning_rate):
     sheet.set_column(0, 0, 8)
     sheet.set_column(1, len(COLUMNS) - 1, 11.5)
     sheet.write_string("A1", "Backpropagation, epoch by epoch", formats("title"))
-    note = "Yellow means: change me. Every number below and every chart in this file follows."
+    note = (
+        "Yellow means: change me. All cells drive this sheet; inputs, targets and weights drive "
+        "the sheets Equations, Loss curves and Gradient check too."
+    )
     sheet.write_string("A2", note, formats("note"))
     for row in range(2, 10):
         sheet.set_row(row, 19)
@@ -375,8 +382,7 @@ def _write_backpropagation(book, formats, run, learning_rate):
     )
     for name, cell in INPUT_BLOCK.items():
         row, column = xl_cell_to_rowcol(cell)
-        role = next(role for role, names in COLUMN_GROUPS if name in names)
-        sheet.write_string(row - 1, column, name, formats.role(role, "header"))
+        sheet.write_string(row - 1, column, name, formats.role(ROLES[name], "header"))
         sheet.write_number(row, column, run[name].iloc[0], formats("change me", "General"))
         _any_number(sheet, cell, f"{name}: any number")
     state = (
@@ -429,7 +435,7 @@ def _colour(sheet, cells, formats, by_text, otherwise=None):
     """Colour verdict cells by what they say."""
     first = cells.split(":")[0]
     for text, style in by_text.items():
-        rule = {"type": "formula", "criteria": f'=${first[0]}{first[1:]}="{text}"'}
+        rule = {"type": "formula", "criteria": f'=${first}="{text}"'}
         sheet.conditional_format(cells, {**rule, "format": formats(style), "stop_if_true": True})
     if otherwise:
         sheet.conditional_format(cells, {"type": "no_blanks", "format": formats(otherwise)})
@@ -520,12 +526,12 @@ def _write_loss_curves(book, formats, network, epochs):
     for k, chart in enumerate(both):
         chart.set_legend({"position": "right"})
         chart.set_size({"width": 570, "height": 360})
-        sheet.insert_chart(3, 8 + 9 * k, chart)
+        sheet.insert_chart(first, 8 + 9 * k, chart)
     for k, chart in enumerate(single):
         chart.set_size({"width": 376, "height": 230})
-        sheet.insert_chart(22 + 12 * (k // 3), 8 + 6 * (k % 3), chart)
+        sheet.insert_chart(first + 19 + 12 * (k // 3), 8 + 6 * (k % 3), chart)
     sheet.freeze_panes(first, 1)
-    sheet.print_area(0, 0, max(last, 47), CURVES_FIRST_COLUMN - 1)
+    sheet.print_area(0, 0, max(last, 49), CURVES_FIRST_COLUMN - 1)
 
 
 # --- Gradient check ----------------------------------------------------------------
@@ -536,24 +542,24 @@ def _write_gradient_check(book, formats, run):
     sheet.set_column(0, 16, 12)
     sheet.write_string("A1", "Is each gradient right? Ask the loss itself", formats("title"))
     note = (
-        "Nudge one weight by ±ε, see how E changes, divide: (E(w + ε) − E(w − ε)) / 2ε. "
-        "No derivative is used, so a wrong formula on Backpropagation cannot hide."
+        "Nudge one weight by ±ε, see how E changes, divide: (E(w + ε) − E(w − ε)) / 2ε. No derivative "
+        "is used. Checked are the eight gradients of epoch 0, row 13 of Backpropagation."
     )
     sheet.write_string("A2", note, formats("note"))
     sheet.write_string("A3", "ε", formats("header"))
     sheet.write_number("B3", CHECK_STEP, formats("change me", "0E+00"))
-    positive = {"validate": "decimal", "criteria": ">", "value": 0}
-    sheet.data_validation("B3", {**positive, "error_message": "ε must be positive."})
+    bounds = {"validate": "decimal", "criteria": "between", "minimum": 1e-7, "maximum": 1e-4}
+    message = "From 1E-7 to 1E-4: smaller drowns in rounding, larger is no small step."
+    sheet.data_validation("B3", {**bounds, "error_message": message, "input_message": message})
 
     cells = _first_row_cells()
-    roles = {name: role for role, group in COLUMN_GROUPS for name in group}
-    names = [name for name in COLUMNS if roles[name] not in ("epoch", "gradient")]
+    names = [name for name in COLUMNS if ROLES[name] not in ("epoch", "gradient")]
     equations = {str(symbol): equation for symbol, equation in EQUATIONS.items()}
     top = 18  # header of the nudged networks: a column each, a row a quantity
     sheet.write_string(top - 1, 0, "The sixteen nudged networks", formats("step"))
     sheet.write_string(top, 0, "nudge", formats("header"))
     for r, name in enumerate(names, start=top + 1):
-        sheet.write_string(r, 0, name, formats.role(roles[name], "label"))
+        sheet.write_string(r, 0, name, formats.role(ROLES[name], "label"))
     losses = {}
     nudges = [(weight, sign) for weight in WEIGHTS for sign in "+-"]
     for column, (weight, sign) in enumerate(nudges, start=1):
@@ -567,7 +573,7 @@ def _write_gradient_check(book, formats, run):
                 formula = _formula(equations[name], here)
             else:
                 formula = "=" + cells[name] + (f"{sign}$B$3" if name == str(weight) else "")
-            sheet.write_formula(r, column, formula, formats.role(roles[name]), values[name])
+            sheet.write_formula(r, column, formula, formats.role(ROLES[name]), values[name])
         losses[weight, sign] = (here["E_total"], values["E_total"])
 
     headings = ("gradient", "by formula", "by nudging", "difference", "verdict")
@@ -589,9 +595,10 @@ def _write_gradient_check(book, formats, run):
         good = abs(analytic - difference) <= CHECK_ABSOLUTE + CHECK_RELATIVE * abs(difference)
         sheet.write_formula(row, 4, verdict, formats("verdict"), "OK" if good else "WRONG")
     _colour(sheet, "E6:E13", formats, {"OK": "good"}, otherwise="bad")
+    gradient_cell = xl_rowcol_to_cell(FIRST_ROW, COLUMNS.index("∂E/∂w3"))
     note = (
         f"A difference of up to {CHECK_ABSOLUTE:.0e} + {CHECK_RELATIVE:.0e}·|gradient| is rounding. "
-        "Try it: in row 13 of Backpropagation, replace a_h2 by a_h1 in ∂E/∂w3. "
+        f"Try it: in {gradient_cell} of Backpropagation, replace a_h2 (M13) by a_h1 (K13), twice. "
         "The loss still falls; the verdict here turns to WRONG."
     )
     sheet.write_string("A15", note, formats("note"))
@@ -608,23 +615,22 @@ def _write_your_turn(book, formats, network):
     known = [str(s) for s in (*INPUTS, *TARGETS, *WEIGHTS)]
     network = {**network, "targets": YOUR_TURN_TARGETS}
     row_values = backprop.gradient_descent(**network, epochs=1).iloc[0]
-    roles = {name: role for role, group in COLUMN_GROUPS for name in group}
     cells = {}
     for k, name in enumerate(known):
         cells[name] = xl_rowcol_to_cell(4, k)
-        sheet.write_string(3, k, name, formats.role(roles[name], "header"))
+        sheet.write_string(3, k, name, formats.role(ROLES[name], "header"))
         sheet.write_number(4, k, row_values[name], formats("change me", "General"))
         _any_number(sheet, cells[name], f"{name}: any number")
     for k, (symbol, equation) in enumerate(EQUATIONS.items()):
         name = str(symbol)
         cells[name] = xl_rowcol_to_cell(7, k)
-        sheet.write_string(6, k, name, formats.role(roles[name], "header"))
+        sheet.write_string(6, k, name, formats.role(ROLES[name], "header"))
         formula = _formula(equation, cells)
-        sheet.write_formula(7, k, formula, formats.role(roles[name]), row_values[name])
+        sheet.write_formula(7, k, formula, formats.role(ROLES[name]), row_values[name])
 
     note = (
-        "Type a formula in each yellow cell of column B, out of the cells in rows 5 and 8, such as "
-        f"=({cells['a_o1']}-{cells['t1']})*… . Then change a number in row 5: a right formula stays right."
+        f"Type a formula in B11 to B18, using cells of rows 5 and 8, such as ={cells['a_o1']}-{cells['t1']}. "
+        "The targets differ from the lesson's. Change a number in row 5: a right formula stays right."
     )
     sheet.write_string("A2", note, formats("note"))
     sheet.write_row("A10", ("gradient", "your formula", "verdict"), formats("header"))
@@ -662,7 +668,7 @@ def main(arguments=None):
     write.add_argument("file", nargs="?", default=str(ROOT / "backprop.xlsx"))
     try:
         print(f"wrote {write_workbook(parser.parse_args(arguments).file)}")
-    except (OSError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         parser.exit(2, f"workbook.py: {error}\n")
 
 

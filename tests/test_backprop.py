@@ -156,6 +156,8 @@ NAN, INF = float("nan"), float("inf")
         ({"learning_rate": "fast"}, "learning_rate"),
         ({"learning_rate": None}, "learning_rate"),
         ({"learning_rate": (1, 2)}, "learning_rate"),
+        ({"learning_rate": [[1], [2]]}, "learning_rate"),
+        ({"learning_rate": [0.5]}, "learning_rate"),
         ({"epochs": 0}, "epochs"),
         ({"epochs": -3}, "epochs"),
         ({"epochs": 2.5}, "epochs"),
@@ -168,6 +170,22 @@ NAN, INF = float("nan"), float("inf")
 def test_nonsense_is_refused_in_words(settings, says):
     with pytest.raises(ValueError, match=says):
         gradient_descent(**settings)
+
+
+def test_leading_dimensions_are_broadcast():
+    (inputs, targets, weights), one = random_networks(5), random_networks(1, seed=9)
+    for network in ((inputs, one[1][0], one[2][0]), (one[0][0], targets[0], weights)):
+        shapes = [
+            method(*network)
+            for method in (closed_form_gradients, autograd_gradients, finite_difference_gradients)
+        ]
+        assert [shape.shape for shape in shapes] == [(5, 8)] * 3
+        assert abs(shapes[0] - shapes[1]).max() < 1e-14
+
+
+def test_order_of_a_gradient_dict_does_not_matter():
+    backwards = dict(reversed(GRADIENTS.items()))
+    assert gradient_descent(gradients=backwards).equals(gradient_descent())
 
 
 def test_other_gradients_can_be_tried():

@@ -127,8 +127,8 @@ def test_sheets_in_order(default_workbook):
 
 
 def test_every_formula_carries_its_value(default_workbook):
-    live, cached = openpyxl.load_workbook(default_workbook), None
-    formulas = {k: v for k, v in cells(live).items() if str(v).startswith("=")}
+    live = cells(openpyxl.load_workbook(default_workbook))
+    formulas = {where: value for where, value in live.items() if str(value).startswith("=")}
     cached = cells(openpyxl.load_workbook(default_workbook, data_only=True))
     assert len(formulas) > 20_000
     assert set(formulas) <= set(cached)
@@ -162,7 +162,17 @@ def test_pandas_reads_the_table(default_workbook):
 
 
 def test_libreoffice_agrees(default_workbook, libreoffice):
-    assert_is_training(libreoffice(default_workbook), DEFAULTS, 1.0, backprop.EPOCHS)
+    """In every cell of every sheet, numbers and texts."""
+    book = libreoffice(default_workbook)
+    assert_is_training(book, DEFAULTS, 1.0, backprop.EPOCHS)
+    stored = cells(openpyxl.load_workbook(default_workbook, data_only=True))
+    calculated = cells(book)
+    assert stored.keys() == calculated.keys()
+    for where, value in stored.items():
+        if isinstance(value, (int, float)):
+            assert calculated[where] == pytest.approx(value, rel=0, abs=1e-12), where
+        else:
+            assert calculated[where] == value, where
 
 
 def test_libreoffice_does_recalculate(default_workbook, libreoffice, tmp_path):
@@ -220,6 +230,32 @@ def test_your_turn_verdicts(default_workbook, libreoffice, tmp_path):
     verdicts = [cell.value for (cell,) in sheet["C11:C18"]]
     assert verdicts == ["CORRECT"] * 2 + ["INCORRECT"] * 5 + ["NOT DONE"]
     assert sheet["A20"].value == "You have 2 of 8."
+
+
+ANSWERS = [  # as a student would type them: i1 A5 … w8 L5, h1 A8 … a_o2 H8
+    *(f"=((F8-C5)*F8*(1-F8)*{u}5+(H8-D5)*H8*(1-H8)*{v}5)*{a}8*(1-{a}8)*{i}5"
+      for u, v, a in ("IKB", "JLD") for i in "AB"),
+    *(f"=({o}8-{t}5)*{o}8*(1-{o}8)*{a}8" for o, t in ("FC", "HD") for a in "BD"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("given", [{}, {"A5": -0.7, "D5": 0.2, "E5": 1.5, "L5": -2}])
+def test_your_turn_all_right(default_workbook, libreoffice, tmp_path, given):
+    book = openpyxl.load_workbook(default_workbook)
+    sheet = book["Your turn"]
+    for row, answer in enumerate(ANSWERS, start=11):
+        sheet.cell(row, 2).value = answer
+    for cell, number in given.items():
+        sheet[cell] = number
+    numbers = [cell.value for cell in sheet[5][:12]]
+    book.save(tmp_path / "answers.xlsx")
+    sheet = libreoffice(tmp_path / "answers.xlsx")["Your turn"]
+    assert [cell.value for (cell,) in sheet["C11:C18"]] == ["CORRECT"] * 8
+    assert sheet["A20"].value == "You have 8 of 8."
+    oracle = backprop.autograd_gradients(numbers[:2], numbers[2:4], numbers[4:])
+    for column in "BN":
+        found = [cell.value for (cell,) in sheet[f"{column}11:{column}18"]]
+        np.testing.assert_allclose(found, oracle, rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize(
@@ -348,14 +384,17 @@ def test_writing_over_an_open_workbook(tmp_path, lock):
 def test_replacement_refused_by_the_system(tmp_path, monkeypatch):
     """On Windows a workbook open in Excel cannot be replaced."""
     path = write_workbook(tmp_path / "backprop.xlsx", epochs=3)
+    book = openpyxl.load_workbook(path)
+    book.save(path)  # by another hand: it would be kept
     old = path.read_bytes()
 
     def refuse(*_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(os, "replace", refuse)
-    with pytest.raises(PermissionError, match="close it"):
-        write_workbook(path, epochs=4)
+    for part in ("os.replace", "shutil.copy2"):
+        with monkeypatch.context() as patch, pytest.raises(PermissionError, match="close it"):
+            patch.setattr(part, refuse)
+            write_workbook(path, epochs=4)
     assert path.read_bytes() == old
     assert list(tmp_path.iterdir()) == [path]
 
