@@ -531,6 +531,7 @@ def _write_loss_curves(book, formats, network, epochs):
         chart.set_size({"width": 376, "height": 230})
         sheet.insert_chart(first + 19 + 12 * (k // 3), 8 + 6 * (k % 3), chart)
     sheet.freeze_panes(first, 1)
+    sheet.repeat_rows(3, CURVES_HEADER_ROW)
     sheet.print_area(0, 0, max(last, 49), CURVES_FIRST_COLUMN - 1)
 
 

@@ -1,0 +1,73 @@
+"""The networks: exact counts, true docstrings, clear errors."""
+
+import re
+
+import pytest
+import torch
+
+import model
+import utils
+from model import NETWORKS, build, count_parameters
+
+PUBLISHED = {"A": 18_114, "B": 15_544, "C": 19_210, "D": 17_962, "E": 19_816}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_counts(name):
+    assert count_parameters(build(name)) == PUBLISHED[name]
+
+
+def test_ours_is_small():
+    assert count_parameters(build("Net")) < 20_000
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_docstring_table_is_true(name):
+    """The parameters in the docstring add up; sizes and receptive fields are the computed ones."""
+    lines = [line.split("|")[1:-1] for line in NETWORKS[name].__doc__.splitlines() if "|" in line]
+    rows = [[cell.strip() for cell in line] for line in lines[2:]]
+    total = sum(int(row[3].replace(",", "")) for row in rows if row[3])
+    assert total == count_parameters(build(name))
+    layers = utils.summary(build(name)).iloc[:-1]
+    computed = set(zip(layers["output"].str.replace(r"^\d+×(?=\d)", "", regex=True),
+                       layers["receptive field"]))  # fmt: skip
+    for what, output, field, _ in rows:
+        if field and "×" in output:
+            assert (output, int(field)) in computed, what
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_shapes(name):
+    network = build(name).eval()
+    assert network(torch.zeros(3, 1, 28, 28)).shape == (3, 10)
+    for shape in [(28, 28), (1, 28, 28), (3, 28, 28), (2, 3, 28, 28), (2, 1, 32, 32)]:
+        with pytest.raises(ValueError, match=re.escape(str(shape))):
+            network(torch.zeros(shape))
+
+
+def test_unknown_names():
+    with pytest.raises(ValueError, match="there are Net, A"):
+        build("resnet")
+    with pytest.raises(ValueError, match="unknown layer"):
+        model.conv(1, 2, then="relu batchnorm")
+
+
+@pytest.mark.parametrize("name", [*PUBLISHED, "Net"])
+def test_one_epoch_learns(name):
+    train_set, test_set = utils.load_mnist()
+    utils.seed_everything(0)
+    network = build(name)
+    loader = utils.TensorLoader(train_set, 128, shuffle=True, device=utils.best_device())
+    judge = utils.TensorLoader(test_set, 1000, device=utils.best_device())
+    optimizer, scheduler = utils.make_optimizer(network, len(loader), 1, 0.05, 5e-4)
+    history = utils.fit(network, loader, judge, optimizer, scheduler, epochs=1)
+    assert history["test_accuracy"].iloc[-1] > 0.95
+
+
+def test_receptive_field_is_what_the_gradient_sees():
+    network = build("D").eval()
+    layers = utils.summary(network)
+    images = torch.randn(200, 1, 28, 28, requires_grad=True)
+    network.layers[:4](images)[:, :, 10, 10].sum().backward()  # before the first pool
+    columns = images.grad.abs().sum(dim=(0, 1, 2)).nonzero()
+    assert int(columns.max() - columns.min()) + 1 == layers["receptive field"][3] == 7

