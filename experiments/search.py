@@ -2,8 +2,8 @@
 
     python experiments/search.py
 
-Each variant changes the base in one setting; the last one joins what helped, and became
-the recipe "ours" in utils.py. Finished runs stand in search.csv, a row a run; started
+Each variant changes the base in one setting; the last one changes three, and became `Net`
+and the recipe "ours". Finished runs stand in search.csv, a row a run; started
 again, the script goes on with those that are missing. It never looks at the test images:
 `load_mnist` hands them over, and they are dropped at once.
 """
