@@ -45,12 +45,12 @@ def ignored(cell):
 def problems(notebook, promised):
     """Say in words how a notebook could pass without comparing, or would not travel."""
     found = []
+    if any("id" not in cell for cell in notebook.cells):
+        found.append("a cell has no id")  # asked first: validating adds what is missing
     try:
         nbformat.validate(notebook)
     except nbformat.ValidationError as error:
         found.append(f"not valid: {error.message}")
-    if any("id" not in cell for cell in notebook.cells):
-        found.append("a cell has no id")
     if notebook.metadata.get("kernelspec", {}).get("name") != "python3":
         found.append("kernelspec is not python3")
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
