@@ -89,10 +89,11 @@ def difference(text):
     """The first expected and found line of nbval's report, or the error's last line."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", text)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    expected = [line[1:].strip() for line in lines if line.startswith("- ")]
-    found = [line[1:].strip() for line in lines if line.startswith("+ ")]
-    if expected or found:  # pytest's explanation: the left side, the notebook's, is "-" or "+"
-        return (found or [""])[0], (expected or [""])[0]
+    # nbval asks pytest to explain notebook == run: "+" is the left side, "-" the right one.
+    expected = [line[1:].strip() for line in lines if line.startswith("+ ")]
+    found = [line[1:].strip() for line in lines if line.startswith("- ")]
+    if expected or found:
+        return (expected or [""])[0], (found or [""])[0]
     return "", lines[-1] if lines else ""
 
 

@@ -391,8 +391,19 @@ def _fingerprint(model, loader, optimizer, scheduler, epochs):
     return digest.hexdigest()
 
 
+@contextlib.contextmanager
+def replacing(path, mode="wb", **settings):
+    """Open a file that takes the place of `path` when all is written: whole or not at all."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with open(beside, mode, **settings) as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(beside, path)
+
+
 def _save(path, run, model, optimizer, scheduler, history, device):
-    """Write a checkpoint beside `path`, then put it in its place: whole or not at all."""
+    """Write a checkpoint."""
     state = {
         "run": run,
         "model": model.state_dict(),
@@ -403,12 +414,8 @@ def _save(path, run, model, optimizer, scheduler, history, device):
     }
     if device.type != "cpu":
         state["device_random"] = getattr(torch, device.type).get_rng_state()
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with open(beside, "wb") as file:
+    with replacing(path) as file:
         torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
 
 
 def _resume(path, run, model, optimizer, scheduler, device):

@@ -18,7 +18,6 @@ import zipfile
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import numpy as np
 import xlsxwriter
 from xlsxwriter.utility import xl_cell_to_rowcol, xl_col_to_name, xl_range_abs, xl_rowcol_to_cell
 
@@ -154,6 +153,7 @@ class _Formats:
 
     BASE = {"font_name": "Calibri", "font_size": 11, "valign": "vcenter"}
     BORDER = {"border": 1, "border_color": "#BFBFBF"}
+    YELLOW = {"bg_color": "#FFEB3B", "border": 2, "border_color": "#BF9000"}
     STYLES = {
         "title": {"bold": True, "font_size": 16},
         "note": {"font_color": "#595959", "italic": True},
@@ -161,10 +161,8 @@ class _Formats:
         "text": {"text_wrap": True, **BORDER},
         "formula text": {"text_wrap": True, "font_name": "Cambria", **BORDER},
         "header": {"bold": True, "align": "center", "bg_color": "#404040", "font_color": "#FFFFFF"},
-        "change me": {
-            "bg_color": "#FFEB3B", "border": 2, "border_color": "#BF9000", "align": "center",
-        },
-        "answer": {"bg_color": "#FFEB3B", "border": 2, "border_color": "#BF9000"},
+        "change me": {**YELLOW, "align": "center"},
+        "answer": YELLOW,
         "verdict": {"bold": True, "align": "center", **BORDER},
         "good": {"bg_color": "#C6EFCE", "font_color": "#006100"},
         "bad": {"bg_color": "#FFC7CE", "font_color": "#9C0006"},

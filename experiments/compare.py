@@ -10,7 +10,6 @@ started again; the run in progress is lost.
 
 import argparse
 import csv
-import os
 import sys
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from utils import (  # noqa: E402
     fit,
     load_mnist,
     make_optimizer,
+    replacing,
     seed_everything,
 )
 
@@ -66,14 +66,12 @@ def finished(path, *keys):
 def append(path, row):
     """Add a row to a CSV, after a header if it is new; a kill leaves no half row."""
     old = path.read_text() if path.exists() else ""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with open(beside, "w", newline="") as file:
+    with replacing(path, "w", newline="") as file:
         file.write(old)
         writer = csv.DictWriter(file, row, lineterminator="\n")
         if not old:
             writer.writeheader()
         writer.writerow(row)
-    os.replace(beside, path)
 
 
 def machine(device):

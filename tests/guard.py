@@ -42,6 +42,13 @@ def ignored(cell):
     return any(mark in cell.source for mark in marks) or bool(tags)
 
 
+def counts(notebook):
+    """How many cells of a notebook are compared, and how many are ignored."""
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    checked = [cell for cell in code if not ignored(cell) and any(map(says_something, cell.outputs))]
+    return len(checked), sum(map(ignored, code))
+
+
 def problems(notebook, promised):
     """Say in words how a notebook could pass without comparing, or would not travel."""
     found = []
@@ -58,12 +65,11 @@ def problems(notebook, promised):
         found.append("not executed from top to bottom: Restart Kernel and Run All, then save")
     for number, cell in enumerate(code, start=1):
         found += [f"[{number}] {problem}" for problem in _cell_problems(cell)]
-    checked = [cell for cell in code if not ignored(cell) and any(map(says_something, cell.outputs))]
-    counts = len(checked), sum(map(ignored, code))
-    if counts[0] < promised[0]:
-        found.append(f"compares {counts[0]} cells, promised {promised[0]}")
-    if counts[1] > promised[1]:
-        found.append(f"ignores {counts[1]} cells, promised {promised[1]}")
+    checked, unchecked = counts(notebook)
+    if checked < promised[0]:
+        found.append(f"compares {checked} cells, promised {promised[0]}")
+    if unchecked > promised[1]:
+        found.append(f"ignores {unchecked} cells, promised {promised[1]}")
     return found
 
 

@@ -113,7 +113,7 @@ def test_every_equality_of_the_derivation_holds():
 def test_equations_table_values():
     table = backprop.equations_table()
     first = gradient_descent(epochs=1).iloc[0]
-    shown = {name: value for name, value in zip(table["quantity"], table["value"])}
+    shown = dict(zip(table["quantity"], table["value"]))
     assert len(table) == 21 and set(COLUMNS[9:13] + COLUMNS[17:]) <= set(shown)
     for name in set(shown) & set(COLUMNS):
         assert shown[name] == pytest.approx(first[name], rel=1e-14)
