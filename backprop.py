@@ -217,18 +217,18 @@ def to_excel(expression):
 # --- Numbers -----------------------------------------------------------------------
 
 
-def _row_function(gradients):
+def _row_function(equations, gradients):
     """Compile one spreadsheet row: targets, inputs, weights in; all that follows out."""
     return sympy.lambdify(
         [*TARGETS, *INPUTS, *WEIGHTS],
-        [*EQUATIONS, *(gradients[weight] for weight in WEIGHTS)],
+        [*equations, *(gradients[weight] for weight in WEIGHTS)],
         modules=[{"exp": lambda x: np.exp(np.minimum(x, EXP_LIMIT))}, "numpy"],
         # The equations are the common subexpressions: each is computed once, in order.
-        cse=lambda outputs: (list(EQUATIONS.items()), outputs),
+        cse=lambda outputs: (list(equations.items()), outputs),
     )
 
 
-spreadsheet_row = _row_function(GRADIENTS)
+spreadsheet_row = _row_function(EQUATIONS, GRADIENTS)
 
 
 def _numbers(name, values, length):
@@ -270,6 +270,7 @@ def gradient_descent(
     learning_rate=1.0,
     epochs=EPOCHS,
     gradients=GRADIENTS,
+    equations=EQUATIONS,
 ):
     """Train by gradient descent, w ← w − η ∂E/∂w, and keep every number.
 
@@ -278,6 +279,7 @@ def gradient_descent(
         learning_rate: η, positive.
         epochs: how many rows. Row k holds epoch k: the weights after k updates.
         gradients: a dict, weight (symbol) → ∂E/∂weight (SymPy), to try wrong ones.
+        equations: a dict like `EQUATIONS`, to try wrong ones.
 
     Returns:
         A float64 DataFrame with the columns `COLUMNS`, a row an epoch.
@@ -288,7 +290,8 @@ def gradient_descent(
     """
     t, i, w = _network(inputs, targets, weights, one=True)
     learning_rate, epochs = check_training(learning_rate, epochs)
-    row = spreadsheet_row if gradients is GRADIENTS else _row_function(gradients)
+    own = gradients is GRADIENTS and equations is EQUATIONS
+    row = spreadsheet_row if own else _row_function(equations, gradients)
     rows = []
     for epoch in range(epochs):
         with np.errstate(all="ignore"):  # an overflow is reported below, in words

@@ -1,18 +1,23 @@
-"""Lesson 1: writes backprop.xlsx, a spreadsheet whose cells are live formulas.
+"""Lesson 1: writes backprop.xlsx, a spreadsheet whose cells are live formulas, and checks others.
 
 The formulas are those of `backprop.py`, rendered for Excel; none is typed here. Every
 formula cell also carries its computed value, so that a preview, protected view, a
 phone and `pandas.read_excel` show numbers without calculating.
 
     python workbook.py write [FILE]
+    python workbook.py check FILE… [--json] [--csv OUT]
+
+How a workbook is checked stands in `checker.py`.
 """
 
 import argparse
 import datetime
 import io
+import json
 import os
 import re
 import shutil
+import sys
 import warnings
 import zipfile
 from pathlib import Path
@@ -22,8 +27,10 @@ import xlsxwriter
 from xlsxwriter.utility import xl_cell_to_rowcol, xl_col_to_name, xl_range_abs, xl_rowcol_to_cell
 
 import backprop
+import checker
 from backprop import COLUMN_GROUPS, COLUMNS, EQUATIONS, GRADIENTS, INPUTS, ROLES, TARGETS, WEIGHTS
 
+check_workbook = checker.check_workbook
 ROOT = Path(__file__).parent
 PICTURE = ROOT / "images" / "network.png"
 
@@ -660,16 +667,34 @@ def _write_your_turn(book, formats, network):
 
 
 def main(arguments=None):
-    """The command line: `python workbook.py write [FILE]`."""
+    """The command line. Exit status of check: 0 all right, 1 something wrong, 2 unreadable."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     write = commands.add_parser("write", help="write the workbook")
     write.add_argument("file", nargs="?", default=str(ROOT / "backprop.xlsx"))
+    check = commands.add_parser("check", help="check workbooks, anybody's")
+    check.add_argument("files", nargs="+", metavar="FILE", help="an .xlsx file")
+    check.add_argument("--json", action="store_true", help="one JSON object a line")
+    check.add_argument("--csv", metavar="OUT", help="write all verdicts to a CSV file too")
+    arguments = parser.parse_args(arguments)
     try:
-        print(f"wrote {write_workbook(parser.parse_args(arguments).file)}")
+        if arguments.command == "write":
+            print(f"wrote {write_workbook(arguments.file)}")
+            return 0
+        return _check_command(arguments)
     except (OSError, RuntimeError, ValueError) as error:
         parser.exit(2, f"workbook.py: {error}\n")
 
 
+def _check_command(arguments):
+    results = checker.check_workbooks(arguments.files, progress=len(arguments.files) > 1)
+    for result in results:
+        print(json.dumps(result, ensure_ascii=False) if arguments.json else checker.report(result))
+    if arguments.csv:
+        checker.results_table(results).to_csv(arguments.csv, index=False)
+    verdicts = {result["verdict"] for result in results}
+    return 2 if "unreadable" in verdicts else 1 if "wrong" in verdicts else 0
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -31,8 +31,8 @@ def pytest_terminal_summary(terminalreporter):
 
 
 @pytest.fixture(scope="session")
-def libreoffice(tmp_path_factory):
-    """A function: path of a workbook → openpyxl workbook of values, all recalculated."""
+def libreoffice_saved(tmp_path_factory):
+    """A function: paths of workbooks → paths of copies that LibreOffice recalculated and saved."""
     if not SOFFICE:
         if os.environ.get("CI"):
             pytest.fail(MISSING)
@@ -41,14 +41,20 @@ def libreoffice(tmp_path_factory):
     (profile / "user").mkdir()
     (profile / "user" / "registrymodifications.xcu").write_text(ALWAYS_RECALCULATE)
 
-    def recalculate(path):
+    def save(paths):
         folder = tmp_path_factory.mktemp("recalculated")
         command = [SOFFICE, f"-env:UserInstallation={profile.as_uri()}", "--headless"]
         command += ["--convert-to", "xlsx:Calc MS Excel 2007 XML", "--outdir", str(folder)]
-        subprocess.run([*command, str(path)], check=True, capture_output=True, timeout=180)
-        return openpyxl.load_workbook(folder / path.name, data_only=True)
+        subprocess.run([*command, *map(str, paths)], check=True, capture_output=True, timeout=180)
+        return [folder / path.name for path in paths]
 
-    return recalculate
+    return save
+
+
+@pytest.fixture(scope="session")
+def libreoffice(libreoffice_saved):
+    """A function: path of a workbook → openpyxl workbook of values, all recalculated."""
+    return lambda path: openpyxl.load_workbook(*libreoffice_saved([path]), data_only=True)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,565 @@
+"""The checker: it finds every mistake, names it, cries no wolf, and survives hostile files."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import openpyxl
+import pytest
+import students
+import sympy
+
+import backprop
+import checker
+import workbook
+from backprop import WEIGHTS, a_h1, a_h2, h1, i2, o2
+from checker import column_name
+
+ROOT = Path(__file__).resolve().parents[1]
+NETWORKS = students.NETWORKS
+
+
+def expected_causes(result, planted):
+    """Every wrong column is one that was planted, or follows from one."""
+    wrong = students.wrong(result)
+    return {
+        n: c for n, c in wrong.items() if not (c or "").startswith("right in itself")
+    } == planted
+
+
+# --- Every mistake is found and named ----------------------------------------------
+
+
+def planted(every_network):
+    """(network, name, planted where, arguments of `numbers`) for every catalogued mistake."""
+    mistakes = [
+        (what, column_name(symbol), {"formulas": {symbol: formula}})
+        for what, symbol, formula in students.formula_mistakes()
+    ]
+    mistakes += [
+        (what, f"update {weight}", {"update": {weight: change}})
+        for what, weight, change in students.update_mistakes()
+    ]
+    for k, mistake in enumerate(mistakes):
+        for network in NETWORKS if every_network else NETWORKS[k % 5 : k % 5 + 1]:
+            yield network, *mistake
+
+
+def test_every_catalogued_mistake_is_found_and_named(request):
+    every_network = request.config.getoption("--mutate")
+    total = found = named = alone = 0
+    for network, what, column, arguments in planted(every_network):
+        result = students.check(students.numbers(network, 12, **arguments), network[0])
+        total += 1
+        found += result[column]["verdict"] == "wrong"
+        named += result[column]["cause"] == what
+        alone += expected_causes(result, {column: result[column]["cause"]})
+    print(f"{total} planted, {found} found, {named} named, {alone} blamed on nothing else")
+    assert total > 1000 * (5 if every_network else 1)
+    assert found == total
+    assert named >= 0.95 * total
+    assert alone == total
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_two_mistakes_in_one_workbook(network):
+    random = np.random.default_rng(int(1000 * network[0]))
+    mistakes = [*students.formula_mistakes()]
+    for _ in range(60):
+        (_, one, formula), (_, other, second) = (
+            mistakes[k] for k in random.integers(len(mistakes), size=2)
+        )
+        if one == other:
+            continue
+        columns = students.numbers(network, 8, {one: formula, other: second})
+        result = students.check(columns, network[0])
+        assert result[column_name(one)]["verdict"] == "wrong"
+        assert result[column_name(other)]["verdict"] == "wrong"
+
+
+def test_mistaken_references(tmp_path):
+    """Absolute references, rows that were not copied, and numbers typed over formulas."""
+    network = NETWORKS[1]
+    right = students.numbers(network, 12)
+    for symbol in checker.FORMULAS:
+        name = str(symbol)
+        for rows, value, cause in [
+            (range(5, 12), None, "not copied down: empty from"),
+            (range(12), "oops", "text in place of a number"),
+            (range(3, 5), "#VALUE!", "the error #VALUE! in place of a number"),
+        ]:
+            columns = {**right, name: [*right[name]]}
+            for k in rows:
+                columns[name][k] = value
+            made, sheet = students.table(columns)
+            result = checker._check_table(made, [(network[0], "A1")], lambda sheet=sheet: sheet)
+            assert result["columns"][column_name(symbol)]["cause"].startswith(cause), (name, cause)
+        if name.startswith("∂"):
+            columns = {**right, name: [right[name][0]] * 12}
+            assert students.check(columns)[column_name(symbol)]["cause"] == (
+                "every row repeats the first, as with an absolute reference"
+            )
+            columns = {**right, name: [right[name][0], *right[name][:-1]]}
+            assert students.check(columns)[column_name(symbol)]["cause"].endswith("the row above")
+
+
+def test_one_absolute_reference():
+    network = NETWORKS[2]
+    right = students.numbers(network, 12)
+    function = sympy.lambdify(
+        [str(s) for s in checker.FORMULAS[o2].free_symbols], checker.FORMULAS[o2]
+    )
+    frozen = [
+        function(
+            **{
+                str(s): right[str(s)][0 if str(s) == "w7" else k]
+                for s in checker.FORMULAS[o2].free_symbols
+            }
+        )
+        for k in range(12)
+    ]
+    result = students.check({**right, "o2": frozen})
+    assert result["o2"]["cause"] == "w7 is taken from the first row, as with an absolute reference"
+
+
+def test_numbers_typed_over_formulas(tmp_path):
+    network = NETWORKS[3]
+    columns = students.numbers(network, 12)
+
+    def touch(book, page):
+        column = students.COLUMNS.index("∂E/∂w6")
+        for k in (6, 7):
+            page.write_number(k, column, 0.25)
+
+    path = students.write(tmp_path / "typed.xlsx", network, columns, touch=touch)
+    result = checker.check_workbook(path)["tables"][0]["columns"]
+    assert result["dE/dw6"]["cause"] == "numbers typed over the formulas"
+    assert (result["dE/dw6"]["rows_wrong"], result["dE/dw6"]["first_wrong"]) == (2, "AC7")
+
+
+def test_another_learning_rate_than_the_sheet_says(tmp_path):
+    network = NETWORKS[0]
+    columns = students.numbers((0.25, *network[1:]), 12)
+    result = checker.check_workbook(students.write(tmp_path / "rate.xlsx", network, columns))
+    causes = students.wrong(result["tables"][0]["columns"])
+    assert causes == {f"update {w}": "another learning rate: 0.25 in place of 0.1" for w in WEIGHTS}
+
+
+# What the famous sheets have wrong, and what students type: not in our order, with
+# spaces, POWER and dollars. Text of the formula, the columns in braces.
+TYPED = {
+    "a_h1 in place of a_h2": (
+        "∂E/∂w3",
+        "=(({a_o1}-{t1})*{a_o1}*(1-{a_o1})*{w6}+({a_o2}-{t2})*{a_o2}*(1-{a_o2})*{w8})*{a_h1}*(1-{a_h1})*{i1}",
+    ),
+    "h1 in place of a_h1": (
+        "∂E/∂w1",
+        "= {i1} * {h1}*(1 - {h1}) * ( {w5}*({a_o1}-{t1})*{a_o1}*(1-{a_o1}) + {w7}*({a_o2}-{t2})*{a_o2}*(1-{a_o2}) )",
+    ),
+    "the parentheses around (a_o1 − t1)·a_o1·(1 − a_o1)·w5 + (a_o2 − t2)·a_o2·(1 − a_o2)·w7 are missing": (
+        "∂E/∂w1",
+        "=({a_o1}-{t1})*{a_o1}*(1-{a_o1})*{w5}+({a_o2}-{t2})*{a_o2}*(1-{a_o2})*{w7}*{a_h1}*(1-{a_h1})*{i1}",
+    ),
+    "the parentheses around 1 − a_o2 are missing": (
+        "∂E/∂w8",
+        "=-({t2}-{a_o2})*{a_o2}*1-{a_o2}*{a_h2}",
+    ),
+    "the sign is flipped": ("∂E/∂w7", "=({t2}-{a_o2})*{a_o2}*(1-{a_o2})*{a_h1}"),
+    "the factor 1 − a_o1 is forgotten": ("∂E/∂w5", "={a_h1}*{a_o1}*({a_o1}-{t1})"),
+    "the factor 1/2 is forgotten": ("E1", "=POWER({t1}-{a_o1},2)"),
+    "the parentheses around 1 + exp(−h2) are missing": ("a_h2", "=1/1+EXP(-{h2})"),
+    "the minus in the exponent is forgotten": ("a_o1", "=1/(1+EXP({o1}))"),
+    "i1 in place of i2": ("h2", "={w3}*{i1} + {w4}*{i1}"),
+    "w7 in place of w6": ("o1", "={w5}*{a_h1}+{w7}*{a_h2}"),
+    "t2 in place of t1": ("∂E/∂w6", "=({a_o1}-{t2})*{a_o1}*(1-{a_o1})*{a_h2}"),
+    "the term E2 is forgotten": ("E_total", "={E1}"),
+    "1 − a_h2², the slope of tanh, in place of a_h2·(1 − a_h2)": (
+        "∂E/∂w4",
+        "=(1-{a_h2}^2)*{i2}*(({a_o1}-{t1})*{a_o1}*(1-{a_o1})*{w6}+({a_o2}-{t2})*{a_o2}*(1-{a_o2})*{w8})",
+    ),
+    "a product in place of a_o2 − t2": ("∂E/∂w8", "={a_o2}*{t2}*{a_o2}*(1-{a_o2})*{a_h2}"),
+    "w1 is taken from the first row, as with an absolute reference": ("h1", "=$E$5*{i1}+{w2}*{i2}"),
+}
+RIGHT = {  # right formulas as somebody else would type them
+    "h1": "= {i2}*{w2} + {i1}*{w1}",
+    "a_h1": "=POWER( 1 + EXP(-{h1}) , -1)",
+    "a_h2": "=EXP({h2})/(1+EXP({h2}))",
+    "E1": "=0.5*POWER({a_o1} - {t1}, 2)",
+    "E_total": "=SUM({E1},{E2})",
+    "∂E/∂w5": "=-({t1}-{a_o1})*{a_o1}*(1-{a_o1})*{a_h1}",
+    "∂E/∂w1": "={i1}*{a_h1}*(1-{a_h1})*(({a_o1}-{t1})*{a_o1}*(1-{a_o1})*{w5}+({a_o2}-{t2})*{a_o2}*(1-{a_o2})*{w7})",
+    "∂E/∂w4": "={i2}*({a_h2}-{a_h2}^2)*(({a_o1}-{t1})*({a_o1}-{a_o1}^2)*{w6}+({a_o2}-{t2})*({a_o2}-{a_o2}^2)*{w8})",
+}
+
+
+def test_formulas_typed_by_hand(tmp_path, libreoffice_saved):
+    """Calculated by LibreOffice, from a file whose stored values are all zero."""
+    network, files = NETWORKS[4], {}
+    zeros = {
+        name: values if name[0] in "ti" else [values[0], *([0.0] * 9)]
+        for name, values in students.numbers(network, 10).items()
+    }
+    symbols = {str(symbol): symbol for symbol in checker.FORMULAS}
+    for number, (cause, (name, text)) in enumerate(TYPED.items()):
+        files[tmp_path / f"typed{number}.xlsx"] = (column_name(name), cause, {symbols[name]: text})
+    files[tmp_path / "right.xlsx"] = (None, None, {symbols[n]: text for n, text in RIGHT.items()})
+    for path, (_, _, formulas) in files.items():
+        students.write(path, network, zeros, formulas, at=(3, 0))
+    saved = libreoffice_saved(files)
+    for result, (column, cause, _) in zip(checker.check_workbooks(saved), files.values()):
+        assert result["verdict"] == ("wrong" if column else "right"), checker.report(result)
+        assert result["tables"][0]["eta"] == network[0]
+        assert expected_causes(result["tables"][0]["columns"], {column: cause} if column else {}), (
+            checker.report(result)
+        )
+
+
+# --- Right workbooks are right -----------------------------------------------------
+
+
+def right_workbooks(folder):
+    """200 right workbooks: layout, headers, precision, length, η and engine all vary."""
+    random = np.random.default_rng(0)
+    for number in range(200):
+        network = (float(random.choice([0.05, 0.1, 0.5, 1, 2])), *NETWORKS[number % 5][1:])
+        if number % 10 == 0:  # the lesson's own numbers
+            network = (
+                network[0],
+                backprop.INPUT_VALUES,
+                backprop.TARGET_VALUES,
+                backprop.WEIGHT_VALUES,
+            )
+        epochs = int(random.choice([1, 2, 5, 30, 100]))
+        columns = students.numbers(network, epochs)
+        precision = number % 4
+        if precision:  # 15 digits, 6 digits, 6 decimals
+            rounding = [None, "{:.15g}", "{:.6g}", "{:.6f}"][precision]
+            columns = {n: [float(rounding.format(v)) for v in c] for n, c in columns.items()}
+        order = [*students.COLUMNS]
+        if number % 3 == 1:
+            order = [*order[:12], *random.permutation(order[12:])]
+        if number % 7 == 2:
+            order = [name for name in order if name not in ("E1", "E2", "h1", "o2")]
+        gradient = students.GRADIENTS[number % len(students.GRADIENTS)]
+        header = {f"∂E/∂{w}": gradient.format(w) for w in WEIGHTS} | students.SPELLINGS[number % 5]
+        at = [(0, 0), (11, 0), (4, 3), (2, 30)][number % 4]
+        eta = ["cell", "title", None][number % 3] if at[0] else None
+        live = not precision
+        yield students.write(
+            folder / f"right{number:03}.xlsx", network, columns, order=order, at=at, header=header,
+            eta=eta, live=live,
+        ), network, eta  # fmt: skip
+
+
+def test_no_false_alarm(tmp_path, libreoffice_saved):
+    made = [*right_workbooks(tmp_path)]
+    paths = [path for path, *_ in made]
+    paths += libreoffice_saved(paths[::8])
+    for result in checker.check_workbooks(paths):
+        assert result["verdict"] == "right", checker.report(result)
+    for (path, network, eta), result in zip(made, checker.check_workbooks(paths[:20])):
+        table = result["tables"][0]
+        if eta:
+            assert table["eta"] == network[0] and table["eta_source"] != "inferred"
+        elif table["eta"] is not None:
+            assert table["eta"] == pytest.approx(network[0], rel=1e-3)
+            assert table["eta_source"] == "inferred"
+
+
+def test_our_own_workbook_is_right():
+    result = checker.check_workbook(ROOT / "backprop.xlsx")
+    assert result["verdict"] == "right"
+    assert [t["eta"] for t in result["tables"]] == [1.0, *backprop.LEARNING_RATES]
+    for table in result["tables"]:
+        assert {c["verdict"] for c in table["columns"].values()} == {"right"}
+        assert [*table["columns"]] == checker.COLUMN_NAMES
+
+
+def test_the_template_s_bug_in_our_workbook(tmp_path):
+    wrong = checker.FORMULAS[backprop.partial(backprop.E_total, WEIGHTS[2])].subs(a_h2, a_h1)
+    network = (1.0, backprop.INPUT_VALUES, backprop.TARGET_VALUES, backprop.WEIGHT_VALUES)
+    symbol = backprop.partial(backprop.E_total, WEIGHTS[2])
+    columns = students.numbers(network, 20, {symbol: wrong})
+    path = students.write(tmp_path / "template.xlsx", network, columns, {symbol: wrong})
+    result = checker.check_workbook(path)["tables"][0]["columns"]
+    assert students.wrong(result) == {"dE/dw3": "a_h1 in place of a_h2"}
+    assert result["dE/dw3"]["expected_formula"] == (
+        "=((R2 - A2)*R2*(1 - R2)*N2 + (T2 - B2)*T2*(1 - T2)*P2)*L2*(1 - L2)*C2"
+    )
+    assert "(1 - J2)" in result["dE/dw3"]["formula"]
+    assert 2e-4 < result["dE/dw3"]["max_relative_error"] < 5e-4
+
+
+def test_several_sheets_hidden_ones_and_a_missing_column(tmp_path):
+    network = NETWORKS[0]
+    columns = students.numbers(network, 6)
+
+    def another(book, page):
+        page.hide()
+        second = book.add_worksheet("eta=0.5")
+        second.activate()
+        other = students.numbers((0.5, *network[1:]), 6)
+        names = [name for name in students.COLUMNS if name != "∂E/∂w8"]
+        second.merge_range(1, 2, 1, 6, "weights and so on")
+        second.write_row(2, 2, names)
+        for c, name in enumerate(names, start=2):
+            second.write_column(3, c, other[name])
+
+    path = students.write(tmp_path / "two.xlsx", network, columns, touch=another)
+    result = checker.check_workbook(path)
+    first, second = result["tables"]
+    assert (first["sheet"], first["eta"]) == ("Sheet1 (hidden)", network[0])
+    assert (second["eta"], second["eta_source"]) == (0.5, "the sheet's name")
+    assert second["columns"]["dE/dw8"]["verdict"] == "missing"
+    assert second["columns"]["update w8"]["verdict"] == "right"
+    assert result["verdict"] == "right"
+
+
+# --- Hostile files -----------------------------------------------------------------
+
+
+def _zip(path, parts, compression=zipfile.ZIP_DEFLATED):
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, data in parts.items():
+            archive.writestr(name, data)
+
+
+def _repacked(path, source, changes):
+    """A copy of a workbook with some parts changed: name → function of its bytes."""
+    with zipfile.ZipFile(source) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    for name, change in changes.items():
+        parts[name] = change(parts.get(name, b""))
+    _zip(path, parts)
+
+
+SHEET, STRINGS = "xl/worksheets/sheet1.xml", "xl/sharedStrings.xml"
+LAUGHS = b"<!DOCTYPE x [<!ENTITY a0 'ha'>" + b"".join(
+    b"<!ENTITY a%d '%s'>" % (k, b"&a%d;" % (k - 1) * 10) for k in range(1, 10)
+) + b"]>"  # fmt: skip
+
+
+def _hostile(folder):
+    """Write hostile files: name → (path, part of the sentence, or None where it is checked)."""
+    good = students.write(folder / "good.xlsx", NETWORKS[0], students.numbers(NETWORKS[0], 10))
+    at = {}
+
+    def add(name, sentence, make):
+        path = folder / f"{name}.xlsx"
+        make(path)
+        at[name] = (path, sentence)
+
+    def repack(**changes):
+        parts = {"sheet": SHEET, "strings": STRINGS, "vba": "xl/vbaProject.bin",
+                 "link": "xl/externalLinks/externalLink1.xml", "types": "[Content_Types].xml"}  # fmt: skip
+        return lambda path: _repacked(path, good, {parts[n]: c for n, c in changes.items()})
+
+    def declare(data):  # after the XML declaration
+        head, _, rest = data.partition(b"?>")
+        return head + b"?>" + LAUGHS + rest
+
+    def million(data):
+        row = b'<row r="%d"><c r="A%d"><v>1</v></c></row>'
+        rows = b"".join(row % (n, n) for n in range(20, 1_000_020))
+        return data.replace(b"</sheetData>", rows + b"</sheetData>")
+
+    def far(data):
+        cells = b'<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'
+        return data.replace(b"</sheetData>", cells + b"</sheetData>")
+
+    def encrypted(path):
+        header = bytes.fromhex("D0CF11E0A1B11AE1") + bytes(1000)
+        path.write_bytes(header + "EncryptedPackage".encode("utf-16-le") + bytes(1000))
+
+    def edit(change):
+        """Change the sheet by openpyxl, then let nothing be formulas: values stay stored."""
+
+        def make(path):
+            book = openpyxl.load_workbook(good, data_only=True)
+            change(book.active)
+            book.save(path)
+
+        return make
+
+    def dates(page):
+        for row in range(2, 12):
+            page.cell(row, 10).number_format = "yyyy-mm-dd"  # a_h1
+            page.cell(row, 10).value = __import__("datetime").date(2026, 1, row)
+
+    def texts(page):
+        page["R4"], page["T5"] = "see below", "#DIV/0!"
+
+    def merged(page):
+        page.insert_rows(1)
+        page.merge_cells("A1:AF1")
+        page["A1"] = "Everything"
+
+    add(
+        "zip bomb",
+        "too large",
+        lambda p: _zip(p, {"[Content_Types].xml": "", "_rels/.rels": "", SHEET: bytes(2**27)}),
+    )
+    add(
+        "ten thousand parts",
+        "too large",
+        lambda p: _zip(
+            p, {"[Content_Types].xml": "", "_rels/.rels": ""} | {f"p{k}": "" for k in range(10_000)}
+        ),
+    )
+    add("entities in the sheet", "XML entities", repack(sheet=declare))
+    add("entities in the strings", "XML entities", repack(strings=declare))
+    add("a text file", "not an .xlsx workbook", lambda p: p.write_text("epoch,w1\n0,1\n"))
+    add("encrypted", "encrypted", encrypted)
+    add(
+        "old xls",
+        "old .xls",
+        lambda p: p.write_bytes(bytes.fromhex("D0CF11E0A1B11AE1") + bytes(999)),
+    )
+    add("empty", "empty", lambda p: p.write_bytes(b""))
+    add("a truncated workbook", "not an .xlsx", lambda p: p.write_bytes(good.read_bytes()[:3000]))
+    add("another zip", "not an .xlsx", lambda p: _zip(p, {"hello.txt": "hi"}))
+    add("broken xml", "damaged", repack(sheet=lambda data: data[: len(data) // 2]))
+    add("a million rows", "too large", repack(sheet=million))
+    add("a cell at the far end", None, repack(sheet=far))
+    add("macros", None, repack(vba=lambda data: b"Sub Auto_Open() ... "))
+    add("external links", None, repack(link=lambda data: b"<externalLink/>"))
+    add("text and errors", None, edit(texts))
+    add("dates", None, edit(dates))
+    add("merged header", None, edit(merged))
+    add("no table", "No table", edit(lambda page: page.delete_rows(1)))
+    add("no inputs", "for i1, i2", edit(lambda page: page.delete_cols(3, 2)))
+    add("no numbers", "no numbers under it", edit(lambda page: page.delete_rows(2, 100)))
+    (folder / "a folder.xlsx").mkdir()
+    at["a folder"] = (folder / "a folder.xlsx", "cannot be opened")
+    at["nothing"] = (folder / "not there.xlsx", "cannot be opened")
+    return at
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    at = _hostile(tmp_path_factory.mktemp("hostile"))
+    results = checker.check_workbooks([path for path, _ in at.values()])
+    return {
+        name: (path, sentence, result)
+        for (name, (path, sentence)), result in zip(at.items(), results)
+    }
+
+
+HOSTILE = (
+    "zip bomb", "ten thousand parts", "entities in the sheet", "entities in the strings",
+    "a text file", "encrypted", "old xls", "empty", "a truncated workbook", "another zip",
+    "broken xml", "a million rows", "a cell at the far end", "macros", "external links",
+    "text and errors", "dates", "merged header", "no table", "no inputs", "no numbers",
+    "a folder", "nothing",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_gets_a_clear_sentence(name, hostile):
+    _, sentence, result = hostile[name]
+    if sentence is None:
+        assert result["verdict"] in ("right", "wrong"), result
+    else:
+        assert result["verdict"] == "unreadable"
+        assert sentence in result["reason"]
+    assert "Traceback" not in checker.report(result)
+
+
+def test_what_is_said_of_odd_cells(hostile):
+    notes = {name: hostile[name][2]["notes"] for name in ("macros", "external links")}
+    assert "macros; they were not run" in notes["macros"][0]
+    assert "were not opened" in notes["external links"][0]
+    dates = hostile["dates"][2]["tables"][0]["columns"]["a_h1"]
+    assert dates["cause"] == "a date in place of a number"
+    cells = hostile["text and errors"][2]["tables"][0]["columns"]
+    assert cells["a_o1"]["cause"] == "text in place of a number: 'see below'"
+    assert cells["a_o2"]["cause"] == "the error #DIV/0! in place of a number"
+    for name in ("macros", "external links", "merged header", "a cell at the far end"):
+        assert hostile[name][2]["verdict"] == "right", checker.report(hostile[name][2])
+
+
+@pytest.mark.skipif(checker.resource is None, reason="Windows tells no memory of its children")
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_costs_little(name, hostile):
+    """Under 10 seconds and 1 GB, in a process of its own."""
+    path = hostile[name][0]
+    code = (
+        "import resource, sys, time, checker; checker._limit_memory(); start = time.perf_counter();"
+        "checker._check(sys.argv[1]);"
+        "print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, path], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    seconds, kilobytes = map(float, done.stdout.split())
+    unit = 1 if sys.platform == "darwin" else 1024
+    assert seconds < checker.SECONDS
+    assert kilobytes * unit < 2**30
+
+
+def test_a_file_that_takes_too_long(tmp_path, monkeypatch):
+    """The others are still checked."""
+    good = students.write(tmp_path / "good.xlsx", NETWORKS[0], students.numbers(NETWORKS[0], 5))
+    assert checker.check_workbook(good)["verdict"] == "right"
+    monkeypatch.setattr(checker, "SECONDS", 0.01)
+    assert "longer than" in checker.check_workbook(ROOT / "backprop.xlsx")["reason"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.xlsx")
+    assert "no file" in checker.check_workbook(tmp_path / "pipe.xlsx")["reason"]
+
+
+def test_no_stored_values(tmp_path):
+    """openpyxl writes formulas without values: nothing can be compared."""
+    good = students.write(tmp_path / "good.xlsx", NETWORKS[0], students.numbers(NETWORKS[0], 5))
+    book = openpyxl.load_workbook(good)
+    book.save(tmp_path / "bare.xlsx")
+    result = checker.check_workbook(tmp_path / "bare.xlsx")
+    assert "carry no values: open it in Excel or LibreOffice" in result["reason"]
+
+
+# --- The command -------------------------------------------------------------------
+
+
+def _command(*arguments):
+    return subprocess.run(
+        [sys.executable, ROOT / "workbook.py", "check", *arguments],
+        capture_output=True, text=True, encoding="utf-8", check=False,
+        env={**os.environ, "PYTHONUTF8": "1"},
+    )  # fmt: skip
+
+
+def test_the_command(tmp_path):
+    network = NETWORKS[0]
+    good = students.write(tmp_path / "good.xlsx", network, students.numbers(network, 5))
+    columns = students.numbers(network, 5, {h1: WEIGHTS[0] * i2 + WEIGHTS[1] * i2})
+    bad = students.write(tmp_path / "bad.xlsx", network, columns)
+    text = tmp_path / "text.xlsx"
+    text.write_text("not a workbook")
+    done = _command(good)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "good.xlsx: RIGHT" in done.stdout
+    done = _command(good, bad)
+    assert done.returncode == 1
+    assert "why:   i2 in place of i1" in done.stdout
+    out = tmp_path / "out.csv"
+    done = _command(text, bad, good, "--json", "--csv", out)
+    assert done.returncode == 2
+    results = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [r["verdict"] for r in results] == ["unreadable", "wrong", "right"]
+    assert {*results[1]["tables"][0]} == {"sheet", "header_row", "eta", "eta_source", "columns"}
+    assert {*results[1]["tables"][0]["columns"]["h1"]} == {
+        "verdict", "rows_checked", "rows_wrong", "first_wrong", "formula", "expected_formula",
+        "max_relative_error", "cause",
+    }  # fmt: skip
+    assert len(out.read_text(encoding="utf-8").splitlines()) == 1 + 1 + 27 + 27
+
+
+def test_workbook_has_the_checker():
+    assert workbook.check_workbook is checker.check_workbook
