@@ -375,7 +375,14 @@ def _mix_up(node):
     """Another symbol in every place of one of the formula's symbols."""
     for symbol in sorted(node.free_symbols, key=str):
         for other in _others(symbol):
-            yield f"{other} in place of {symbol}", node.xreplace({symbol: other})
+            yield (other, symbol), node.xreplace({symbol: other})
+
+
+def _exchange(node):
+    """Two symbols that are alike, each in the other's places."""
+    for one, other in itertools.combinations(sorted(node.free_symbols, key=str), 2):
+        if any({one, other} <= set(alike) for alike in ALIKE):
+            yield (one, other), node.xreplace({one: other, other: one})
 
 
 def _leave_out(node):
@@ -432,8 +439,9 @@ NODES = {  # where a rule applies
     "exponential": lambda n: n.func == sympy.exp,
 }
 RULES = (  # where, what happened, node → what it happened to and the mistaken node
-    ("whole", "{}", _mix_up),
-    ("symbol", "{}", lambda n: [(f"{s} in place of {n}, once", s) for s in _others(n)]),
+    ("whole", "{} in place of {}", _mix_up),
+    ("whole", "{} and {} are exchanged", _exchange),
+    ("symbol", "{} in place of {}, once", lambda n: [((s, n), s) for s in _others(n)]),
     ("whole", "the sign is flipped", lambda n: [(n, -n)]),
     ("product", "the factor {} is forgotten", _leave_out),
     ("product", "the parentheses around {} are missing", _open_product),
@@ -442,7 +450,7 @@ RULES = (  # where, what happened, node → what it happened to and the mistaken
     ("sum", "the term {} is forgotten", _leave_out),
     ("sum", "a product in place of {}", lambda n: [(n, sympy.Mul(*map(_unsigned, n.args)))]),
     ("product of two", "a sum in place of {}", lambda n: [(n, sympy.Add(*n.args))]),
-    ("product", "1 − {0}², the slope of tanh, in place of {0}·(1 − {0})", _tanh_slope),
+    ("product", "1 − {}², the slope of tanh, in place of the sigmoid's", _tanh_slope),
     ("square", "the square is forgotten", lambda n: [(n, n.base)]),
     ("square", "doubled in place of squared", lambda n: [(n, 2 * n.base)]),
     ("half", "multiplied by 2 in place of ½", lambda n: [(n, 4 * n)]),
@@ -461,8 +469,8 @@ def _mistaken(node, rule, whole=True):
     where, what, change = rule
     if NODES[where](node) or (whole and where == "whole"):
         for detail, changed in change(node):
-            shown = detail if isinstance(detail, str) else backprop.to_text(detail)
-            yield what.format(shown), changed
+            details = detail if isinstance(detail, tuple) else (detail,)
+            yield what.format(*map(backprop.to_text, details)), changed
     for k, argument in enumerate(node.args):
         for text, changed in _mistaken(argument, rule, whole=False):
             yield text, node.func(*node.args[:k], changed, *node.args[k + 1 :])
@@ -611,7 +619,7 @@ def _verdict(got, want, tolerance, rows):
         error = np.abs(got - want) / np.abs(want)
     result = _missing() | {"verdict": "wrong" if wrong.any() else "right"}
     result |= {"rows_checked": int(rows.sum()), "rows_wrong": int(wrong.sum())}
-    error = error[rows & np.isfinite(error)]
+    error = error[(wrong if wrong.any() else rows) & np.isfinite(error)]
     result["max_relative_error"] = float(error.max()) if len(error) else None
     return result, wrong
 
@@ -1108,7 +1116,7 @@ def report(result):
         for name in of["wrong"]:
             column = columns[name]
             error = column["max_relative_error"]
-            size = "" if error is None else f", off by up to {error:.2g} of the right value"
+            size = "" if error is None else f", up to {100 * error:.2g} % off"
             lines.append(
                 f"    WRONG {name}: {column['rows_wrong']} of {column['rows_checked']} rows, "
                 f"first {column['first_wrong']}{size}"

@@ -300,6 +300,39 @@ def _absolute(cell):
     return xl_rowcol_to_cell(*xl_cell_to_rowcol(cell), True, True)
 
 
+def write_submission(
+    path, equations=EQUATIONS, gradients=GRADIENTS, learning_rate=1.0, epochs=backprop.EPOCHS
+):
+    """Write a workbook such as students hand in: η, one table, and whatever mistakes are wanted.
+
+    Args:
+        equations, gradients, learning_rate, epochs: those of `gradient_descent`.
+
+    Returns:
+        The path written. A file that was there is replaced.
+    """
+    settings = {"equations": equations, "gradients": gradients, "epochs": epochs}
+    run = backprop.gradient_descent(learning_rate=learning_rate, **settings)
+    names = {name: xl_col_to_name(column) for column, name in enumerate(COLUMNS)}
+    formulas = {**equations, **dict(zip(COLUMNS[-8:], gradients.values()))}
+    templates = {str(symbol): backprop.to_excel(formula) for symbol, formula in formulas.items()}
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet()
+        sheet.write_row("A1", ("η", learning_rate))
+        sheet.write_row("A3", COLUMNS)
+        for epoch, values in enumerate(run.itertuples(index=False)):
+            here = {name: f"{letters}{epoch + 4}" for name, letters in names.items()}
+            for column, (name, value) in enumerate(zip(COLUMNS, values)):
+                formula = templates.get(name, "").format(**here)
+                if epoch and name in map(str, WEIGHTS):
+                    formula = f"{names[name]}{epoch + 3}-$B$1*{names[f'∂E/∂{name}']}{epoch + 3}"
+                if formula:
+                    sheet.write_formula(epoch + 3, column, "=" + formula, None, value)
+                else:
+                    sheet.write_number(epoch + 3, column, value)
+    return path
+
+
 # --- Equations ---------------------------------------------------------------------
 
 

@@ -177,7 +177,7 @@ TYPED = {
     "w7 in place of w6": ("o1", "={w5}*{a_h1}+{w7}*{a_h2}"),
     "t2 in place of t1": ("∂E/∂w6", "=({a_o1}-{t2})*{a_o1}*(1-{a_o1})*{a_h2}"),
     "the term E2 is forgotten": ("E_total", "={E1}"),
-    "1 − a_h2², the slope of tanh, in place of a_h2·(1 − a_h2)": (
+    "1 − a_h2², the slope of tanh, in place of the sigmoid's": (
         "∂E/∂w4",
         "=(1-{a_h2}^2)*{i2}*(({a_o1}-{t1})*{a_o1}*(1-{a_o1})*{w6}+({a_o2}-{t2})*{a_o2}*(1-{a_o2})*{w8})",
     ),
