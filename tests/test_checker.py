@@ -16,7 +16,7 @@ import sympy
 import backprop
 import checker
 import workbook
-from backprop import WEIGHTS, a_h1, a_h2, h1, i2, o2
+from backprop import WEIGHTS, a_h1, a_h2, h1, i2, o2, w3
 from checker import column_name
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -279,19 +279,14 @@ def test_our_own_workbook_is_right():
         assert [*table["columns"]] == checker.COLUMN_NAMES
 
 
-def test_the_template_s_bug_in_our_workbook(tmp_path):
-    wrong = checker.FORMULAS[backprop.partial(backprop.E_total, WEIGHTS[2])].subs(a_h2, a_h1)
-    network = (1.0, backprop.INPUT_VALUES, backprop.TARGET_VALUES, backprop.WEIGHT_VALUES)
-    symbol = backprop.partial(backprop.E_total, WEIGHTS[2])
-    columns = students.numbers(network, 20, {symbol: wrong})
-    path = students.write(tmp_path / "template.xlsx", network, columns, {symbol: wrong})
-    result = checker.check_workbook(path)["tables"][0]["columns"]
-    assert students.wrong(result) == {"dE/dw3": "a_h1 in place of a_h2"}
-    assert result["dE/dw3"]["expected_formula"] == (
-        "=((R2 - A2)*R2*(1 - R2)*N2 + (T2 - B2)*T2*(1 - T2)*P2)*L2*(1 - L2)*C2"
-    )
-    assert "(1 - J2)" in result["dE/dw3"]["formula"]
-    assert 2e-4 < result["dE/dw3"]["max_relative_error"] < 5e-4
+def test_the_template_s_bug_as_readme_shows_it(tmp_path):
+    wrong = backprop.GRADIENTS | {w3: backprop.GRADIENTS[w3].subs(a_h2, a_h1)}
+    path = workbook.write_submission(tmp_path / "bob.xlsx", gradients=wrong)
+    result = checker.check_workbook(path) | {"file": "bob.xlsx"}
+    columns = result["tables"][0]["columns"]
+    assert students.wrong(columns) == {"dE/dw3": "a_h1 in place of a_h2"}
+    assert 2e-4 < columns["dE/dw3"]["max_relative_error"] < 5e-4
+    assert checker.report(result) in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_several_sheets_hidden_ones_and_a_missing_column(tmp_path):
