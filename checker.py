@@ -8,8 +8,8 @@ names the one that gives the same numbers.
 
     python workbook.py check FILE… [--json] [--csv OUT]
 
-A file may be hostile: nothing in it is run, and each is read in a process of its own
-with a limit on time and memory.
+A file may be hostile: nothing in it is run, and it is read in another process with a
+limit on time and memory.
 """
 
 import datetime
@@ -21,7 +21,9 @@ import unicodedata
 import warnings
 import zipfile
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import openpyxl
@@ -48,10 +50,10 @@ CELLS = 250_000
 
 # A number is right when rounding explains its distance from ours: rounding of this cell
 # and of every cell that it is computed from, carried through the formula. Spreadsheets
-# store at least 15 digits. A column that holds fewer than 10 was rounded, and its rounding
+# store at least 15 digits. A column that holds fewer was rounded, and its rounding
 # is allowed for, up to 6 digits; coarser rounding counts as wrong.
 STORED = 5e-15
-ROUNDED_DIGITS, ACCEPTED_DIGITS = 9, 6
+ROUNDED_DIGITS, ACCEPTED_DIGITS, TYPED_DIGITS = 14, 6, 3
 RELATIVE = 1e-9  # another order of the same operations, with room
 
 E_TOTAL = backprop.E_total
@@ -181,66 +183,78 @@ def _number(value):
 
 # What a header may say, once it has only small letters and digits: see `_plain`.
 _LOSS = "e|err|error|loss|cost|j"
-HEADERS = {
-    "eta": "eta|lr|learningrate|alpha",
-    r"t\1": r"(?:t|y|target|targeto|targ)([12])",
-    r"i\1": r"(?:i|x|in|input|inp)([12])",
-    r"w\1": r"w(?:eight)?([1-8])",
-    r"h\1": r"(?:neth|inh|zh|h)([12])",
-    r"a_h\1": r"(?:a|out|act|activation|sigma|sigmoid|sig|s)h([12])",
-    r"o\1": r"(?:neto|ino|zo|o)([12])",
-    r"a_o\1": r"(?:a|out|act|activation|sigma|sigmoid|sig|s)o([12])",
-    r"E\1": rf"(?:{_LOSS})o?([12])",
-    "E_total": rf"(?:{_LOSS})(?:t|tot|total)?|(?:total|tot|sum)(?:{_LOSS})",
-    r"∂E/∂w\1": rf"(?:d(?:(?:{_LOSS})(?:t|tot|total)?d?)?|(?:grad(?:ient)?|nabla)(?:of)?)w([1-8])",
-}
+_GRADIENT = "grad(?:ient)?|nabla|g"
+HEADERS = [
+    ("epoch", "epochs?|iteration|iter|step"),
+    ("eta", "eta|lr|learningrate|alpha"),
+    (r"t\1", r"(?:t|y|target|targeto|targ)([12])"),
+    (r"i\1", r"(?:i|x|in|input|inp)([12])"),
+    (r"w\1", r"w(?:eight)?([1-8])"),
+    (r"h\1", r"(?:neth|inh|zh|h)([12])"),
+    (r"a_h\1", r"(?:a|out|act|activation|sigma|sigmoid|sig|s)h([12])"),
+    (r"o\1", r"(?:neto|ino|zo|o)([12])"),
+    (r"a_o\1", r"(?:a|out|act|activation|sigma|sigmoid|sig|s)o([12])"),
+    (r"E\1", rf"(?:{_LOSS})o?([12])"),
+    ("E_total", rf"(?:{_LOSS})(?:t|tot|total)?|(?:total|tot|sum)(?:{_LOSS})"),
+    (r"∂E/∂w\1", rf"(?:d(?:(?:{_LOSS})(?:t|tot|total)?d?)?|(?:{_GRADIENT})(?:of)?)w([1-8])"),
+    (r"∂E/∂w\1", rf"w([1-8])(?:{_GRADIENT})"),
+]
+SIGNS = {"∂": "d", "Δ": "delta", "δ": "d", "∇": "nabla", "σ": "sigma", "η": "eta", "α": "alpha"}
 
 
-@cache
 def _plain(text):
     """A header in small letters and digits: "∂E_total / ∂w₁" → "detotaldw1"."""
     text = unicodedata.normalize("NFKC", text)  # also turns ₁ into 1
-    for sign, name in {
-        "∂": "d",
-        "δ": "d",
-        "∇": "nabla",
-        "σ": "sigma",
-        "η": "eta",
-        "α": "alpha",
-    }.items():
+    for sign, name in SIGNS.items():
         text = text.replace(sign, name)
     return re.sub(r"[^a-z0-9]", "", text.lower())
 
 
-@cache
 def _canonical(text):
     """The column that a header names, in the spelling of `backprop.COLUMNS`, or None."""
-    if len(text) > 40:
-        return None
-    for name, pattern in HEADERS.items():
-        if found := re.fullmatch(pattern, _plain(text)):
-            return found.expand(name)
+    return _canonical_short(text) if isinstance(text, str) and len(text) <= 40 else None
+
+
+@lru_cache(1000)
+def _canonical_short(text):
+    for plain in (_plain(text), _plain(re.sub(r"[(\[].*", "", text))):  # t1 (target)
+        for name, pattern in HEADERS:
+            if found := re.fullmatch(pattern, plain):
+                return found.expand(name)
     return None
 
 
-COMPUTED = {str(symbol) for symbol in FORMULAS}
-GIVEN = {str(symbol) for symbol in SYMBOLS}
+COMPUTED = {symbol.name for symbol in FORMULAS}
+GIVEN = {symbol.name for symbol in SYMBOLS}
+CONSTANT = {symbol.name for symbol in (*INPUTS, *TARGETS)}
+WEIGHT_NAMES = {weight.name for weight in WEIGHTS}
 
 
 def _find_headers(rows):
     """Yield (row number, {canonical name: column}) for every header row of a table.
 
-    Where a name comes a second time in a row, another table begins.
+    Where a whole second set of names follows in a row, another table begins. A name that
+    only comes again is a copy, and the first column counts.
     """
     for number, row in rows.items():
+        named = [(c, _canonical(text)) for c, text in enumerate(row, start=1)]
+        named = [(c, name) for c, name in named if name]
+        if len(named) < 8:
+            continue
         found = {}
-        named = [(c, _canonical(v)) for c, v in enumerate(row, start=1) if isinstance(v, str)]
-        for column, name in [*((c, n) for c, n in named if n), (None, None)]:
-            if name is None or name in found:
-                if len(found) >= 8 and found.keys() & COMPUTED and found.keys() & GIVEN:
-                    yield number, found
+        for k, (column, name) in enumerate(named):
+            if name in found:
+                rest = {later for _, later in named[k:]}
+                if not (rest >= WEIGHT_NAMES and rest & COMPUTED and found.keys() >= WEIGHT_NAMES):
+                    continue
+                yield number, found
                 found = {}
             found[name] = column
+        if len(found) >= 8 and found.keys() & COMPUTED and found.keys() & GIVEN:
+            yield number, found
+
+
+_SUMMARY = re.compile(r"\b(average|avg|mean|sum|total|min|max|median|std|stdev)\b", re.IGNORECASE)
 
 
 class Table:
@@ -252,101 +266,153 @@ class Table:
         rows: the row numbers that hold data.
         values: canonical name → float array (rows,); NaN where there is no number.
         cells: canonical name → the single cell that gives it for all rows.
-        raw: (canonical name, k) → the value as it was read.
+        raw: canonical name → the cells as they were read.
+        notes: sentences about what was left out.
+        checkable: which rows have all that is needed to calculate them.
+        consecutive: which rows are followed by their next epoch.
     """
 
-    def __init__(self, sheet, header_row, columns, rows, last_row):
-        self.sheet, self.header_row, self.columns = sheet, header_row, columns
-        self.cells = {}
-        given = [columns[name] for name in columns if name in GIVEN]
-        numbers = [n for n in rows if header_row < n <= last_row]
-        self.rows = [  # a note or an average under the table is no row of it
-            n for n in numbers if sum(_cell(rows, n, c) is not None for c in given) > len(given) / 2
-        ]
+    def __init__(self, sheet, header_row, columns, rows, last_row, labels):
+        self.sheet, self.header_row, self.columns = sheet, header_row, dict(columns)
+        self.cells, self.notes = {}, []
+        self.rows = self._data_rows(rows, last_row)
         self.raw = {name: [_cell(rows, n, c) for n in self.rows] for name, c in columns.items()}
         self.values = {
             name: np.array([*map(_number, raw)], float) for name, raw in self.raw.items()
         }
         if "eta" in columns and not np.isfinite(self.values["eta"]).all():  # a label in that row
-            self.columns = {name: c for name, c in columns.items() if name != "eta"}
-        for name in sorted(GIVEN - columns.keys()):  # perhaps it stands once, beside a label
-            for cell, value in _labelled(rows, lambda text, name=name: _canonical(text) == name):
-                self.cells[name] = cell
-                self.values[name] = np.full(len(self.rows), value)
-                break
+            del self.columns["eta"]
+        for name in sorted(CONSTANT):
+            if name in columns and all(cell is None for cell in self.raw[name][1:]) and self.rows:
+                self._everywhere(
+                    name, _address(self.rows[0], self.columns.pop(name)), self.values[name][0]
+                )
+            elif name not in columns and name in labels:  # it stands once, beside a label
+                self._everywhere(name, *labels[name])
+        given = [self.values.get(name, np.full(len(self.rows), np.nan)) for name in sorted(GIVEN)]
+        self.checkable = np.isfinite(given).all(0)
+        steps = np.diff(self.values.get("epoch", np.full(len(self.rows), np.nan)))
+        adjacent = np.diff(self.rows) == 1
+        self.consecutive = np.where(np.isfinite(steps), steps == 1, adjacent)
+        if (left := np.flatnonzero(~self.checkable)).size and self.checkable.any():
+            self.notes.append(
+                f"{left.size} of {len(self.rows)} rows could not be checked, the first is row "
+                f"{self.rows[left[0]]}: a weight, input or target there is no number."
+            )
+
+    def _data_rows(self, rows, last_row):
+        """The rows with numbers under the header, without averages and lone rows far below."""
+        given = [column for name, column in self.columns.items() if name in GIVEN]
+        span = range(min(self.columns.values()) - 1, max(self.columns.values()) + 1)
+        found = []
+        for n in range(self.header_row + 1, last_row + 1) if len(rows) > 1 else ():
+            if n not in rows or 2 * sum(_cell(rows, n, c) is not None for c in given) <= len(given):
+                continue
+            texts = [text for c in span if isinstance(text := _cell(rows, n, c), str)]
+            epoch = self.columns.get("epoch")
+            counted = epoch is None or not found or np.isfinite(_number(_cell(rows, n, epoch)))
+            alone = found and n - found[-1] > 1 and n + 1 not in rows and epoch is None
+            if any(map(_SUMMARY.search, texts)) or not counted or alone:
+                self.notes.append(f"Row {n} was taken for a summary and left out.")
+            else:
+                found.append(n)
+        return found
+
+    def _everywhere(self, name, address, value):
+        self.cells[name] = address
+        self.values[name] = np.full(len(self.rows), value)
 
     def address(self, name, k):
         """The address of a column's cell in data row k; a single cell is absolute."""
         if name in self.cells:
-            return re.sub(r"([A-Z]+)(\d+)", r"$\1$\2", self.cells[name])
+            return re.sub(r"([A-Z]+)(\d+)$", r"$\1$\2", self.cells[name])
         return _address(self.rows[k], self.columns[name])
 
 
-def _labelled(rows, is_label):
-    """Yield (address, value) of the number to the right of a label, or else below it."""
+def _labelled(rows, headers):
+    """Yield (canonical name, address, value) of numbers to the right of a label, or else below.
+
+    A header of a table is no label, except η: it may stand in the same row.
+    """
+    skip = {(n, c) for n, columns in headers for name, c in columns.items() if name != "eta"}
     for number, row in rows.items():
         for column, text in enumerate(row, start=1):
-            if isinstance(text, str) and is_label(text):
+            if (number, column) not in skip and (name := _canonical(text)):
                 for place in ((number, column + 1), (number, column + 2), (number + 1, column)):
                     value = _number(_cell(rows, *place))
                     if np.isfinite(value):
-                        yield _address(*place), value
+                        yield name, _address(*place), value
                         break
 
 
 def _find_tables(sheets):
-    """All tables that can be checked, and sentences about those that cannot."""
+    """All tables that can be checked, and sentences about those that cannot.
+
+    Returns:
+        (tables, sentences, labels): labels is a dict sheet name → [(name, address, value)],
+        the numbers beside a label, first those of the sheet, then those of sheets without
+        a table.
+    """
+    headers = {sheet: [*_find_headers(rows)] for sheet, rows in sheets.items()}
+    labels = {sheet: [*_labelled(rows, headers[sheet])] for sheet, rows in sheets.items()}
+    elsewhere = [
+        (name, f"'{sheet}'!{address}", value)
+        for sheet, found in labels.items()
+        if not headers[sheet]
+        for name, address, value in found
+    ]
     tables, problems = [], []
     for sheet, rows in sheets.items():
-        headers = [*_find_headers(rows)]
-        for number, columns in headers:
+        labels[sheet] += elsewhere
+        first = {name: (address, value) for name, address, value in reversed(labels[sheet])}
+        for number, columns in headers[sheet]:
             span = range(min(columns.values()), max(columns.values()) + 1)
-            later = [n for n, c in headers if n > number and any(k in span for k in c.values())]
+            later = [n for n, c in headers[sheet] if n > number and {*span} & {*c.values()}]
             last_row = min(later, default=max(rows) + 1) - 1
-            table = Table(sheet, number, columns, rows, last_row)
+            table = Table(sheet, number, columns, rows, last_row, first)
             where = f"{sheet}, row {number}"
-            if missing := [str(s) for s in SYMBOLS if str(s) not in table.values]:
+            if missing := [s.name for s in SYMBOLS if s.name not in table.values]:
                 problems.append(
                     f"The table in {where} has no column, and no labelled cell, for "
                     f"{', '.join(missing)}: without them its rows cannot be computed."
                 )
-            elif table.rows:
+            elif table.checkable.any():
                 tables.append(table)
             else:
-                problems.append(f"The table in {where} has a header, but no numbers under it.")
-    return tables, problems
+                problems.append(
+                    f"The table in {where} has a header, but no row under it has numbers for all "
+                    "weights, inputs and targets."
+                )
+    return tables, problems, labels
 
 
 # --- The learning rate -------------------------------------------------------------
 
 _RATE = re.compile(
-    r"(?:η|α|\beta|\balpha|\blr|learning[ _-]*rate)[^0-9\w.,-]*(\d*[.,]?\d+(?:e-?\d+)?)",
+    r"(?:η|\beta|\blr|learning[ _-]*rate|(?:α|\balpha)(?=\s*[:=]))\s*(?:[:=]|is)?\s*"
+    r"(\d*[.,]?\d+(?:e-?\d+)?)(?!\s*[%/\d.,])",
     re.IGNORECASE,
 )
 
 
-def _rate_candidates(table, rows, alone):
-    """Yield (η, where it stands), the likeliest first. `alone`: no other table in the sheet."""
+def _rate_candidates(table, rows, labels, alone):
+    """The η that a sheet states: (η, where it stands, is it a cell), the likeliest first.
+
+    Args:
+        labels: the numbers beside a label, as `_find_tables` gives them.
+        alone: no other table stands in the sheet.
+    """
     span = range(min(table.columns.values()) - 1, max(table.columns.values()) + 1)  # and epoch
-    labels = [*_labelled(rows, lambda text: re.fullmatch(HEADERS["eta"], _plain(text)))]
-    texts = []
+    cells = [(value, address, True) for name, address, value in labels if name == "eta"]
+    above, beside = [], []
     for number, row in rows.items():
         for column, text in enumerate(row, start=1):
             if isinstance(text, str) and len(text) < 80 and (found := _RATE.search(text)):
-                texts.append((f"the text in {_address(number, column)}", _number(found[1]), column))
-    above = [(cell, value) for cell, value, column in texts if column in span]
-    name = _RATE.search(table.sheet)
-    if alone:
-        yield from ((value, cell) for cell, value in labels)
-        yield from ((value, cell) for cell, value in above)
-        if name:
-            yield _number(name[1]), "the sheet's name"
-        yield from ((value, cell) for cell, value, column in texts if column not in span)
-    else:
-        yield from ((value, cell) for cell, value in above)
-        if name:
-            yield _number(name[1]), "the sheet's name"
-        yield from ((value, cell) for cell, value in labels)
+                place = (_number(found[1]), f"the text in {_address(number, column)}", False)
+                (above if column in span else beside).append(place)
+    if found := _RATE.search(table.sheet):
+        above.append((_number(found[1]), "the sheet's name", False))
+    return cells + above + beside if alone else above + cells
 
 
 # --- The mistakes people make ------------------------------------------------------
@@ -517,31 +583,37 @@ def _right(symbol):
 
 
 @cache
-def _right_and_mistaken(symbol):
-    return _compile([FORMULAS[symbol], *(formula for _, formula in catalogue(symbol))])
+def _mistaken_ones(symbol):
+    return _compile([formula for _, formula in catalogue(symbol)])
 
 
 # --- Comparing ---------------------------------------------------------------------
 
 
-def _uncertainty(values, exact_first=False):
-    """How far each stored number of a column may be from the number that was calculated."""
+def _digits(value):
+    """(significant digits, decimals) of a number as it is stored."""
+    number = Decimal(repr(float(value))).normalize().as_tuple()
+    return len(number.digits), max(0, -number.exponent)
+
+
+def _uncertainty(values, typed=0):
+    """How far each stored number of a column may be from the number that was calculated.
+
+    Args:
+        typed: how many rows, from the top, may hold numbers that somebody typed. Such a
+            number with few digits is exact, not rounded.
+    """
     sizes = np.abs(values)
     stored = STORED * sizes
-    known = values[1 if exact_first else 0 :]
-    known = [Decimal(repr(float(v))).normalize().as_tuple() for v in known if np.isfinite(v) and v]
-    if not known:
-        return stored
-    decimals = max(-number.exponent for number in known)
-    digits = max(len(number.digits) for number in known)
+    counts = np.array([_digits(v) if np.isfinite(v) and v else (0, 0) for v in values])
+    digits, decimals = counts.max(0)
     rounding = np.zeros(len(values))
     if decimals <= ROUNDED_DIGITS:
         rounding += 0.5 * 10.0 ** -max(decimals, ACCEPTED_DIGITS)
     if digits <= ROUNDED_DIGITS:
         leading = np.floor(np.log10(np.where(sizes > 0, sizes, 1))) + 1
         rounding = np.maximum(rounding, 0.5 * 10.0 ** (leading - max(digits, ACCEPTED_DIGITS)))
-    if exact_first:
-        rounding[0] = 0
+    rounding[:typed][counts[:typed, 0] <= TYPED_DIGITS] = 0
     return np.maximum(stored, rounding)
 
 
@@ -570,33 +642,39 @@ class _Checked:
 
     def __init__(self, table):
         self.table = table
-        self.values, self.uncertainty = {}, {}
-        for name, values in table.values.items():
-            if name in COMPUTED or name[0] == "w":
-                self.uncertainty[name] = _uncertainty(values, exact_first=name in GIVEN)
-            else:  # inputs and targets are what they are
-                self.uncertainty[name] = STORED * np.abs(values)
-        given = [table.values[str(s)] for s in SYMBOLS]
-        self.checkable = np.isfinite(given).all(0)
+        self.uncertainty = {name: STORED * np.abs(values) for name, values in table.values.items()}
+        columns = {name: table.values[name] for name in COMPUTED & table.values.keys()}
+        columns = {name: (v, _uncertainty(v)) for name, v in columns.items()}
+        for name, (values, uncertainty) in columns.items():
+            self.uncertainty[name] = uncertainty
+        for name in WEIGHT_NAMES:
+            self.uncertainty[name] = _uncertainty(table.values[name], typed=1)
+        if any((u > STORED * np.abs(v)).any() for v, u in columns.values()):  # a rounded sheet
+            for name in CONSTANT:
+                values = table.values[name]
+                self.uncertainty[name] = _uncertainty(values, typed=len(values))
+        given = [table.values[s.name] for s in SYMBOLS]
         right, tolerance = _propagate(
-            backprop.spreadsheet_row, given, [self.uncertainty[str(s)] for s in SYMBOLS]
+            backprop.spreadsheet_row, given, [self.uncertainty[s.name] for s in SYMBOLS]
         )
-        self.right = dict(zip(map(str, FORMULAS), right))
-        self.tolerance = dict(zip(map(str, FORMULAS), tolerance))
+        self.right = dict(zip([s.name for s in FORMULAS], right))
+        self.tolerance = dict(zip([s.name for s in FORMULAS], tolerance))
         # What a cell is calculated from: the table's own cells, where they are numbers.
         self.own = {name: table.values[name] for name in GIVEN}
         for symbol in FORMULAS:
-            name = str(symbol)
-            symbols, function = _right(symbol)
-            arguments = [self.own[str(s)] for s in symbols]
-            moves = [self.uncertainty[str(s)] for s in symbols]
-            (derived,), (distance,) = _propagate(function, arguments, moves)
+            name = symbol.name
+            (derived,), (distance,) = self.calculate(*_right(symbol))
             cells = table.values.get(name, np.full(len(derived), np.nan))
             self.own[name] = np.where(np.isfinite(cells), cells, derived)
             self.uncertainty[name] = np.where(
                 np.isfinite(cells), self.uncertainty.get(name, 0), distance
             )
         self.wrong = []  # columns, in the order of calculation
+
+    def calculate(self, symbols, function, values=None):
+        """Evaluate a function of some quantities by the table's own cells, or by `values`."""
+        values = values or [self.own[s.name] for s in symbols]
+        return _propagate(function, values, [self.uncertainty[s.name] for s in symbols])
 
 
 def _missing():
@@ -626,12 +704,12 @@ def _verdict(got, want, tolerance, rows):
 
 def _check_column(checked, symbol, formulas):
     """One computed column. `formulas()` gives the sheet's formulas, read when needed."""
-    table, name = checked.table, str(symbol)
+    table, name = checked.table, symbol.name
     if name not in table.columns:
         return _missing()
     got, want = table.values[name], checked.right[name]
     tolerance = checked.tolerance[name] + checked.uncertainty[name]
-    result, wrong = _verdict(got, want, tolerance, checked.checkable)
+    result, wrong = _verdict(got, want, tolerance, table.checkable)
     if wrong.any():
         first = int(wrong.argmax())
         cells = {s: table.address(s, first) for s in (*table.columns, *table.cells)}
@@ -647,7 +725,7 @@ def _typed(formulas, table, name, k):
     """What stands in a cell: its formula, else its value, as text."""
     content = _cell(formulas, table.rows[k], table.columns[name])
     content = getattr(content, "text", content)  # an array formula
-    return None if content is None else str(content)
+    return None if content is None else shown(content)
 
 
 def _is_formula(content):
@@ -656,21 +734,19 @@ def _is_formula(content):
 
 def _expected(formula, cells):
     """The right formula in the sheet's own addresses; a quantity without a column is put in."""
-    while absent := [s for s in formula.free_symbols if str(s) not in cells]:
+    while absent := [s for s in formula.free_symbols if s.name not in cells]:
         formula = formula.xreplace({s: FORMULAS[s] for s in absent})
     return "=" + backprop.to_excel(formula).format(**cells)
 
 
 def _cause(checked, symbol, got, wrong, formulas):
     """Say why a column is wrong: what gives its numbers in every wrong row; None if nothing does."""
-    table, name = checked.table, str(symbol)
-    used = [str(s) for s in FORMULAS[symbol].free_symbols if str(s) in table.columns]
-    follows = f"right in itself: it follows from {_and([w for w in checked.wrong if w in used])}"
-    symbols, function = _right_and_mistaken(symbol)
-    own = [checked.own[str(s)] for s in symbols]
-    moves = [checked.uncertainty[str(s)] for s in symbols]
-    outputs, tolerances = _propagate(function, own, moves)
-    broken = ~np.isfinite([outputs[0], *(table.values[u] for u in used)]).all(0)
+    table, name = checked.table, symbol.name
+    used = [s.name for s in FORMULAS[symbol].free_symbols if s.name in table.columns]
+    earlier = _and([wrong_one for wrong_one in checked.wrong if wrong_one in used])
+    follows = f"right in itself: it follows from {earlier}" if earlier else None
+    (right,), (tolerance,) = checked.calculate(*_right(symbol))
+    broken = ~np.isfinite([right, *(table.values[u] for u in used)]).all(0)
     unexplained = wrong & ~(broken & ~np.isfinite(got))  # an error goes on to its users
     if not unexplained.any():
         return follows
@@ -682,14 +758,14 @@ def _cause(checked, symbol, got, wrong, formulas):
         with np.errstate(all="ignore"):
             return bool((np.abs(got - values) <= tolerance + slack)[unexplained].all())
 
-    if fits(outputs[0], tolerances[0]):
+    if fits(right, tolerance):
         return follows
     if typed := _typed_over(table, name, wrong, formulas):
         return typed
     if misplaced := _misplaced(checked, symbol, fits):
         return misplaced
-    for (what, _), values, tolerance in zip(catalogue(symbol), outputs[1:], tolerances[1:]):
-        if fits(values, tolerance):
+    for (what, _), *outcome in zip(catalogue(symbol), *checked.calculate(*_mistaken_ones(symbol))):
+        if fits(*outcome):
             return what
     for decimals in range(1, ACCEPTED_DIGITS):
         if fits(np.round(checked.right[name], decimals), 1e-12):
@@ -698,7 +774,7 @@ def _cause(checked, symbol, got, wrong, formulas):
 
 
 def _and(names):
-    return " and ".join(column_name(name) for name in names) or "an earlier column"
+    return " and ".join(map(column_name, names))
 
 
 def _not_numbers(table, name, wrong):
@@ -714,8 +790,8 @@ def _not_numbers(table, name, wrong):
     if isinstance(value, (datetime.date, datetime.time)):
         return "a date in place of a number"
     if isinstance(value, str) and value.startswith("#"):
-        return f"the error {value[:20]} in place of a number"
-    return f"text in place of a number: {str(value)[:20]!r}"
+        return f"the error {shown(value, 20)} in place of a number"
+    return f"text in place of a number: '{shown(value, 20)}'"
 
 
 def _typed_over(table, name, wrong, formulas):
@@ -733,19 +809,18 @@ def _typed_over(table, name, wrong, formulas):
 def _misplaced(checked, symbol, fits):
     """References that do not move down with the row, or point to another row."""
     symbols, function = _right(symbol)
-    own = {s: checked.own[str(s)] for s in symbols}
+    own = {s: checked.own[s.name] for s in symbols}
     weights = [s for s in symbols if s in WEIGHTS]
     groups = [(symbols, "the whole formula"), (weights, _and(map(str, weights)))]
-    groups += [([s], str(s)) for s in symbols]
-    count = len(checked.checkable)
+    groups += [([s], s.name) for s in symbols]
+    count = len(checked.table.checkable)
     for take, where in (
         (np.zeros(count, int), "the first row"),
         (np.arange(count) - 1, "the row above"),
     ):
         for group, who in groups:
             moved = [v[np.maximum(take, 0)] if s in group else v for s, v in own.items()]
-            moves = [checked.uncertainty[str(s)] for s in symbols]
-            (values,), (tolerance,) = _propagate(function, moved, moves)
+            (values,), (tolerance,) = checked.calculate(symbols, function, moved)
             if fits(values, tolerance):
                 absolute = ", as with an absolute reference" if where == "the first row" else ""
                 return f"{who} is taken from {where}{absolute}".replace(
@@ -791,28 +866,26 @@ class _Updates:
 
     def __init__(self, checked):
         self.checked, table = checked, checked.table
-        self.old = {s: table.values[str(s)][:-1] for s in WEIGHTS}
-        self.new = {s: table.values[str(s)][1:] for s in WEIGHTS}
+        self.old = {s: table.values[s.name][:-1] for s in WEIGHTS}
+        self.new = {s: table.values[s.name][1:] for s in WEIGHTS}
         self.gradient = {s: checked.own[_gradient_name(s)] for s in WEIGHTS}
-        self.moves = {s: checked.uncertainty[str(s)] for s in WEIGHTS}
+        self.moves = {s: checked.uncertainty[s.name] for s in WEIGHTS}
         self.slack = {s: checked.uncertainty[_gradient_name(s)][:-1] for s in WEIGHTS}
-        self.rows = checked.checkable[:-1]
+        self.rows = table.checkable[:-1] & table.consecutive
 
     def tolerance(self, weight, eta, eta_error):
         g = self.gradient[weight][:-1]
         before, after = self.moves[weight][:-1], self.moves[weight][1:]
         step = np.abs(eta * g)
-        return 2 * (before + after + np.abs(eta) * self.slack[weight] + np.abs(g) * eta_error) + (
-            RELATIVE * step
-        )
+        slack = before + after + np.abs(eta) * self.slack[weight] + np.abs(g) * eta_error
+        return 2 * slack + RELATIVE * step
 
     def right(self, eta, eta_error):
         """How many of the eight columns this learning rate explains in every row."""
         count = 0
         for weight in WEIGHTS:
-            with np.errstate(all="ignore"):
-                distance = self.new[weight] - self.old[weight] + eta * self.gradient[weight][:-1]
-                good = np.abs(distance) <= self.tolerance(weight, eta, eta_error)
+            distance = self.new[weight] - self.old[weight] + eta * self.gradient[weight][:-1]
+            good = np.abs(distance) <= self.tolerance(weight, eta, eta_error)
             count += bool(good[self.rows].all())
         return count
 
@@ -846,47 +919,76 @@ def _inferred_rate(updates):
     return max(options, key=lambda option: (option[0], option[1] or 0, -option[2]))
 
 
-def _learning_rate(updates, candidates):
-    """η as the sheet states it, else as the updates show it.
+class Rate(NamedTuple):
+    """A table's learning rate.
 
-    Returns:
-        (η, its error, where it stands, the η of the updates if that is another one). η is
-        an array where each row has its own, and None where nothing shows it.
+    Attributes:
+        eta: the number, or an array where each row has its own. None: nothing shows it.
+        error: how far it may be off.
+        source: where it stands, or "inferred"; None with eta.
+        in_cell: whether a formula can refer to its source.
+        other: the learning rate that the updates show, if that is another one.
     """
-    columns, values = updates.checked.table.columns, updates.checked.table.values
+
+    eta: float | np.ndarray | None = None
+    error: float | np.ndarray = 0.0
+    source: str | None = None
+    in_cell: bool = False
+    other: float | None = None
+
+
+def _learning_rate(updates, candidates):
+    """η as the sheet states it, else as the updates show it."""
+    table = updates.checked.table
     count, inferred, error = _inferred_rate(updates)
-    if "eta" in columns:
-        eta, where = values["eta"][:-1], f"column {get_column_letter(columns['eta'])}"
-        return eta, STORED * np.abs(eta), where, None
-    read = [(updates.right(eta, STORED * eta), eta, where) for eta, where in candidates if eta > 0]
-    if not read:
-        return inferred and abs(inferred), error, inferred and "inferred", None
-    most, eta, where = max(read, key=lambda option: option[0])  # the first of the best
-    return eta, STORED * eta, where, inferred if count > max(most, 1) else None
+    if "eta" in table.columns and len(table.rows) > 1:
+        eta = table.values["eta"][:-1]
+        other = inferred if count > updates.right(eta, STORED * eta) else None
+        return Rate(
+            eta,
+            STORED * np.abs(eta),
+            f"column {get_column_letter(table.columns['eta'])}",
+            False,
+            other,
+        )
+    read = [
+        (updates.right(eta, STORED * eta), eta, *place) for eta, *place in candidates if eta > 0
+    ]
+    if read:
+        most, eta, source, in_cell = max(read, key=lambda option: option[0])  # first of the best
+        if in_cell or most or count < len(WEIGHTS):
+            return Rate(
+                eta, STORED * eta, source, in_cell, inferred if count > max(most, 1) else None
+            )
+        table.notes.append(f"η = {eta:g} in {source} is not the η of the updates.")
+    if inferred is None:
+        return Rate()
+    return Rate(abs(inferred), error, "inferred")
 
 
 def _check_update(updates, weight, rate, formulas):
     """The update of one weight, from each row to the next. `rate` is that of `_learning_rate`."""
-    eta, eta_error, where, inferred = rate
-    table, name = updates.checked.table, str(weight)
+    table, name, eta, inferred = updates.checked.table, weight.name, rate.eta, rate.other
     if eta is None or not updates.rows.any():
         return _missing()
-    got, tolerance = updates.new[weight], updates.tolerance(weight, eta, eta_error)
+    got, tolerance = updates.new[weight], updates.tolerance(weight, eta, rate.error)
     gradient = updates.gradient[weight]
 
     def outcomes(other):
-        ours, others = table.values[name], table.values[str(other)]
+        ours, others = table.values[name], table.values[other.name]
         first = np.zeros(len(got), int)
-        with np.errstate(all="ignore"):
-            return _update_values(
-                eta, ours[:-1], gradient[:-1], ours[first], gradient[first], gradient[1:],
-                others[:-1], updates.gradient[other][:-1],
-            )  # fmt: skip
+        return _update_values(
+            eta, ours[:-1], gradient[:-1], ours[first], gradient[first], gradient[1:],
+            others[:-1], updates.gradient[other][:-1],
+        )  # fmt: skip
 
     want = outcomes(weight)[0]
     cells = table.values.get(_gradient_name(weight), gradient)[:-1]
     follows = ~np.isfinite(got) & ~np.isfinite(cells + want)  # an error of the gradient goes on
     result, wrong = _verdict(got, want, tolerance, updates.rows & ~follows)
+    if np.isscalar(eta) and eta == 0:  # no training, so no update is right
+        wrong = updates.rows & (gradient[:-1] != 0)
+        result |= {"verdict": "wrong" if wrong.any() else "right", "rows_wrong": int(wrong.sum())}
     if not wrong.any():
         return result
     k = int(wrong.argmax())
@@ -895,22 +997,21 @@ def _check_update(updates, weight, rate, formulas):
     cells = {s: table.address(s, k) for s in (*table.columns, *table.cells)}
     symbol = _gradient_name(weight)
     slope = cells.get(symbol) or f"({_expected(GRADIENTS[weight], cells)[1:]})"
-    if re.fullmatch(r"[A-Z]+\d+", where):
-        rate = re.sub(r"([A-Z]+)(\d+)", r"$\1$\2", where)
+    if rate.in_cell:
+        factor = re.sub(r"([A-Z]+)(\d+)$", r"$\1$\2", rate.source)
     else:
-        rate = cells.get("eta") or f"{eta:.6g}"
-    result["expected_formula"] = f"={cells[name]}-{rate}*{slope}"
+        factor = cells.get("eta") or (f"{eta:.6g}" if eta else "η")
+    result["expected_formula"] = f"={cells[name]}-{factor}*{slope}"
 
     def fits(values):
-        with np.errstate(invalid="ignore"):
-            return bool((np.abs(got - values) <= tolerance)[wrong].all())
+        return bool((np.abs(got - values) <= tolerance)[wrong].all())
 
     def named():
         """The causes that give the student's numbers, the likeliest first."""
         below = np.concatenate([[False], wrong])
         yield _not_numbers(table, name, below)
         other_rate = f"another learning rate: {inferred or 0:.6g} in place of {np.ravel(eta)[0]:g}"
-        ordinary = inferred is not None and inferred > 0 and inferred != 1
+        ordinary = inferred is not None and inferred > 0 and (inferred != 1 or np.ptp(eta) > 0)
         if ordinary and fits(updates.old[weight] - inferred * gradient[:-1]):
             yield other_rate
         for other in (s for s in WEIGHTS if s != weight):
@@ -926,65 +1027,96 @@ def _check_update(updates, weight, rate, formulas):
 # --- Checking ----------------------------------------------------------------------
 
 
+@np.errstate(all="ignore")  # a student's numbers may overflow
 def _check_table(table, candidates, formulas):
+    """Check one table. `formulas()` gives the cells of its sheet as formulas."""
     checked = _Checked(table)
     columns = {column_name(symbol): _check_column(checked, symbol, formulas) for symbol in FORMULAS}
     updates = _Updates(checked)
-    rate = eta, _, where, _ = _learning_rate(updates, candidates)
+    rate = _learning_rate(updates, candidates)
     for weight, symbol in UPDATES.items():
         columns[column_name(symbol)] = _check_update(updates, weight, rate, formulas)
-    shown = None if eta is None else float(np.ravel(eta)[0])
+    eta = None if rate.eta is None else float(np.ravel(rate.eta)[0])
     return {
-        "sheet": table.sheet,
+        "sheet": shown(table.sheet),
         "header_row": table.header_row,
-        "eta": shown,
-        "eta_source": where,
+        "eta": eta or None,
+        "eta_source": rate.source if eta else None,
         "columns": columns,
     }
 
 
+def _check_sheets(path, sheets):
+    """Check all tables of a workbook: (their results, sentences)."""
+    read = cache(lambda: _read_sheets(path, values=False))
+    tables, notes, labels = _find_tables(sheets)
+    empty = any(
+        not np.isfinite(table.values[name]).any()
+        for table in tables
+        for name in COMPUTED & table.values.keys()
+    )
+    if (not tables or empty) and _without_values(sheets, read()):
+        raise Unreadable(f"Its formulas carry no values: {RESAVE}.")
+    if not tables:
+        raise Unreadable(
+            " ".join(notes)
+            or "No table of this network was found. Its header row must name the weights "
+            "w1 to w8, i1, i2, t1, t2 and computed columns such as h1, a_h1 or dE/dw1."
+        )
+    results = []
+    for table in tables:
+        rows = sheets[table.sheet]
+        alone = sum(other.sheet == table.sheet for other in tables) == 1
+        candidates = _rate_candidates(table, rows, labels[table.sheet], alone)
+        result = _check_table(table, candidates, lambda sheet=table.sheet: read()[sheet])
+        results.append(result)
+        unknown = [
+            text
+            for text in rows[table.header_row]
+            if isinstance(text, str) and not _canonical(text)
+        ]
+        if unknown and any(c["verdict"] == "missing" for c in result["columns"].values()):
+            names = ", ".join(f"'{shown(text, 30)}'" for text in unknown[:20])
+            table.notes.append(f"Headers that were not recognised: {names}.")
+        notes += [f"{shown(table.sheet)}, row {table.header_row}: {note}" for note in table.notes]
+    return results, notes
+
+
 def _check(path):
     """Check one file in this process, without limits on time and memory."""
-    result = {"file": str(path), "verdict": "unreadable", "tables": []}
+    path = str(path)
+    _canonical_short.cache_clear()  # no file's texts stay behind
     try:
         notes = _look_at_container(path)
         sheets = _read_sheets(path, values=True)
-        read = cache(lambda: _read_sheets(path, values=False))
-        tables, problems = _find_tables(sheets)
-        empty = any(
-            not np.isfinite(values).any()
-            for table in tables
-            for name, values in table.values.items()
-            if name in COMPUTED
-        )
-        if (not tables or empty) and _without_values(sheets, read()):
-            raise Unreadable(f"Its formulas carry no values: {RESAVE}.")
-        if not tables:
-            raise Unreadable(
-                " ".join(problems)
-                or "No table of this network was found. Its header row must name the weights "
-                "w1 to w8, i1, i2, t1, t2 and computed columns such as h1, a_h1 or dE/dw1."
-            )
-        for table in tables:
-            rows = sheets[table.sheet]
-            alone = sum(other.sheet == table.sheet for other in tables) == 1
-            candidates = [*_rate_candidates(table, rows, alone)]
-            checked = _check_table(table, candidates, lambda sheet=table.sheet: read()[sheet])
-            result["tables"].append(checked)
-        verdicts = {c["verdict"] for t in result["tables"] for c in t["columns"].values()}
-        result["verdict"] = "wrong" if "wrong" in verdicts else "right"
-        result["notes"] = notes + problems
     except Unreadable as error:
-        result["reason"] = str(error)
+        return _unreadable(path, str(error))
     except MemoryError:
-        result["reason"] = "It needs too much memory: keep the sheets with the table only."
-    except Exception as error:  # noqa: BLE001  damaged in one of a thousand ways: never a traceback
+        return _unreadable(path, "It needs too much memory: keep the sheets with the table only.")
+    except Exception as error:  # noqa: BLE001  damaged in one of a thousand ways
         if any(isinstance(e, DefusedXmlException) for e in (error, error.__context__)):
             what = "It declares XML entities, which no spreadsheet program does"
         else:
             what = f"It is damaged ({type(error).__name__})"
-        result["reason"] = f"{what}: {RESAVE}."
-    return result
+        return _unreadable(path, f"{what}: {RESAVE}.")
+    try:
+        tables, sentences = _check_sheets(path, sheets)
+    except Unreadable as error:
+        return _unreadable(path, str(error))
+    except Exception as error:  # noqa: BLE001  a class of 200 goes on
+        return _unreadable(path, f"The checker failed on it, which is a bug ({error!r:.200}).")
+    notes += sentences
+    gradients = [column_name(backprop.partial(E_TOTAL, weight)) for weight in WEIGHTS]
+    absent = min(
+        ([g for g in gradients if t["columns"][g]["verdict"] == "missing"] for t in tables), key=len
+    )
+    if absent:
+        notes.append(
+            f"Incomplete: no table has all eight gradients; not found: {', '.join(absent)}."
+        )
+    wrong = any(c["verdict"] == "wrong" for t in tables for c in t["columns"].values())
+    verdict = "wrong" if wrong or absent else "right"
+    return {"file": path, "verdict": verdict, "tables": tables, "notes": notes}
 
 
 def _without_values(sheets, formulas):
@@ -1052,9 +1184,11 @@ def check_workbook(path):
 
     Returns:
         A dict: "file", "verdict" ("right", "wrong" or "unreadable"), "tables", and
-        "reason" (a sentence, for an unreadable one) or "notes" (sentences, else). Each
-        table is a dict with "sheet", "header_row", "eta", "eta_source" (a cell, a column,
-        "the sheet's name" or "inferred") and "columns": name → dict with "verdict"
+        "reason" (a sentence, for an unreadable one) or "notes" (sentences, else). A
+        workbook in which no table has all eight gradients is "wrong", and a note says so.
+        Each table is a dict with "sheet", "header_row", "eta" (that of the first row, if
+        they differ), "eta_source" (a cell, a column, a text, the sheet's name, or
+        "inferred"; None if nothing shows η) and "columns": name → dict with "verdict"
         ("right", "wrong" or "missing"), "rows_checked", "rows_wrong", "first_wrong" (a
         cell), "formula", "expected_formula", "max_relative_error" and "cause", None
         where there is nothing to say. The names are `COLUMN_NAMES`.
@@ -1063,6 +1197,48 @@ def check_workbook(path):
 
 
 # --- Showing the results -----------------------------------------------------------
+
+
+def shown(text, length=300):
+    """What a file says, on one line, without control characters, and not too long."""
+    text = "".join(c if c.isprintable() else " " for c in str(text)[: length + 1])
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def write_csv(results, path):
+    """Write `results_table` as CSV, all of it or nothing.
+
+    A text that a spreadsheet program would take for a formula gets an apostrophe before
+    it: what a student typed must not be run on the instructor's machine.
+
+    Raises:
+        ValueError: the path is one of the workbooks, or ends in .xlsx.
+    """
+    path = Path(path)
+    refuse_csv(path, [result["file"] for result in results])
+    table = results_table(results)
+    texts = table.select_dtypes(exclude="number").columns
+    table[texts] = table[texts].map(
+        lambda cell: (
+            f"'{cell}" if isinstance(cell, str) and cell[:1] in "=+-@\t\r" and cell else cell
+        )
+    )
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        table.to_csv(beside, index=False, encoding="utf-8", errors="backslashreplace")
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def refuse_csv(path, files):
+    """Raise a ValueError where writing a CSV would destroy a workbook."""
+    if Path(path).suffix.lower() == ".xlsx" or Path(path).resolve() in {
+        Path(f).resolve() for f in files
+    }:
+        raise ValueError(f"{path} is a workbook: name a .csv file to write the verdicts to")
+    if not Path(path).resolve().parent.is_dir():
+        raise FileNotFoundError(f"no such folder: {Path(path).resolve().parent}")
 
 
 def results_table(results):
@@ -1093,7 +1269,7 @@ def results_table(results):
 
 def report(result):
     """A result as text: what is wrong, where, why, and the right formula."""
-    lines = [f"{result['file']}: {result['verdict'].upper()}"]
+    lines = [f"{shown(result['file'])}: {result['verdict'].upper()}"]
     lines += [
         f"  {sentence}" for sentence in (result.get("reason"), *result.get("notes", ())) if sentence
     ]

@@ -720,11 +720,16 @@ def main(arguments=None):
 
 
 def _check_command(arguments):
+    for stream in (sys.stdout, sys.stderr):  # whatever a console or a pipe is set to
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    if arguments.csv:  # before the work, not after it
+        checker.refuse_csv(arguments.csv, arguments.files)
     results = checker.check_workbooks(arguments.files, progress=len(arguments.files) > 1)
     for result in results:
         print(json.dumps(result, ensure_ascii=False) if arguments.json else checker.report(result))
     if arguments.csv:
-        checker.results_table(results).to_csv(arguments.csv, index=False)
+        checker.write_csv(results, arguments.csv)
     verdicts = {result["verdict"] for result in results}
     return 2 if "unreadable" in verdicts else 1 if "wrong" in verdicts else 0
 

@@ -21,12 +21,10 @@ sys.path.insert(0, str(ROOT))
 from model import NETWORKS, build, count_parameters  # noqa: E402
 from utils import (  # noqa: E402
     RECIPES,
-    RandomAffine,
-    TensorLoader,
     best_device,
     fit,
     load_mnist,
-    make_optimizer,
+    prepare,
     replacing,
     seed_everything,
 )
@@ -46,12 +44,7 @@ def train_recipe(make_network, recipe, seed, train_set, test_set, device):
     """
     seed_everything(seed)
     network = make_network()
-    transform = RandomAffine(**recipe["augmentation"])
-    train_loader = TensorLoader(train_set, recipe["batch_size"], True, transform, device)
-    test_loader = TensorLoader(test_set, 1000, device=device)
-    settings = {name: recipe[name] for name in ("epochs", "learning_rate", "weight_decay")}
-    optimizer, scheduler = make_optimizer(network, len(train_loader), **settings)
-    history = fit(network, train_loader, test_loader, optimizer, scheduler, recipe["epochs"])
+    history = fit(network, *prepare(network, recipe, train_set, test_set, device), recipe["epochs"])
     return network, history
 
 

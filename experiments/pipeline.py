@@ -25,11 +25,9 @@ from utils import (  # noqa: E402
     MEAN,
     RECIPES,
     STD,
-    RandomAffine,
-    TensorLoader,
     best_device,
     load_mnist,
-    make_optimizer,
+    prepare,
     seed_everything,
     train,
 )
@@ -58,27 +56,25 @@ def main():
                 a["degrees"],
                 (a["translate"], a["translate"]),
                 (1 - a["scale"], 1 + a["scale"]),
-                a["shear"],
+                a.get("shear", 0),
                 transforms.InterpolationMode.BILINEAR,
             ),
             transforms.ToTensor(),
             transforms.Normalize(MEAN, STD),
         ]
     )
-    train_set, _ = load_mnist()
+    train_set, test_set = load_mnist()
     usual_set = datasets.MNIST(ROOT / "data", train=True, transform=usual_transform)
     size = recipe["batch_size"]
     usual_loader = DataLoader(usual_set, size, shuffle=True, num_workers=2)
-    our_loader = TensorLoader(train_set, size, True, RandomAffine(**a), device)
     print(f"{device.type}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     seconds = {"usual": [], "ours": []}
     for _ in range(ROUNDS):
         for name in seconds:
             seed_everything(0)
             network = build("Net").to(device)
-            steps = {"epochs": 1, "steps_per_epoch": len(our_loader)}
-            settings = {k: recipe[k] for k in ("learning_rate", "weight_decay")}
-            optimizer, scheduler = make_optimizer(network, **steps, **settings)
+            ready = prepare(network, recipe | {"epochs": 1}, train_set, test_set, device)
+            our_loader, _, optimizer, scheduler = ready
             start = time.perf_counter()
             if name == "usual":
                 usual_epoch(network, device, usual_loader, optimizer, scheduler)

@@ -138,13 +138,13 @@ def table(columns):
     places = {name: k for k, name in enumerate(columns, start=1)}
     cells = zip(*(map(_stored, c) for c in columns.values()))
     rows = {1: tuple(columns), **dict(enumerate(cells, start=2))}
-    return checker.Table("Sheet1", 1, places, rows, len(rows)), rows
+    return checker.Table("Sheet1", 1, places, rows, len(rows), {}), rows
 
 
 def check(columns, rate=None):
     """Check columns without a file; the learning rate is known, or inferred."""
     made, rows = table(columns)
-    candidates = [] if rate is None else [(rate, "A1")]
+    candidates = [] if rate is None else [(rate, "A1", True)]
     return checker._check_table(made, candidates, lambda: rows)["columns"]
 
 

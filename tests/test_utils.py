@@ -217,6 +217,16 @@ def test_each_affine_setting_is_torchvisions(mnist, monkeypatch, setting, angle,
     assert abs(ours - images).mean() > 0.03
 
 
+def test_crop_is_torchvisions(mnist):
+    images = mnist[1].tensors[0][:20].float().unsqueeze(1) / 255
+    ours = RandomAffine(crop=22, crop_probability=1.1)(images)
+    theirs = TF.resize(TF.center_crop(images, 22), 28, InterpolationMode.BILINEAR, antialias=False)
+    assert abs(ours - theirs).mean() < 0.01
+    some = RandomAffine(crop=22, crop_probability=0.5)(images.repeat(20, 1, 1, 1))
+    changed = (abs(some - images.repeat(20, 1, 1, 1)).mean((1, 2, 3)) > 0.01).float().mean()
+    assert 0.35 < changed < 0.65
+
+
 # --- Training ----------------------------------------------------------------------
 
 
