@@ -811,21 +811,18 @@ def _misplaced(checked, symbol, fits):
     symbols, function = _right(symbol)
     own = {s: checked.own[s.name] for s in symbols}
     weights = [s for s in symbols if s in WEIGHTS]
-    groups = [(symbols, "the whole formula"), (weights, _and(map(str, weights)))]
-    groups += [([s], s.name) for s in symbols]
-    count = len(checked.table.checkable)
-    for take, where in (
-        (np.zeros(count, int), "the first row"),
-        (np.arange(count) - 1, "the row above"),
+    groups = [(symbols, "every quantity is"), (weights, "every weight is")]
+    groups += [([s], f"{s} is") for s in symbols]
+    row = np.arange(len(checked.table.rows))
+    for taken, where in (
+        (0 * row, "the first row, as with an absolute reference"),
+        (np.maximum(row - 1, 0), "the row above"),
     ):
         for group, who in groups:
-            moved = [v[np.maximum(take, 0)] if s in group else v for s, v in own.items()]
+            moved = [v[taken] if s in group else v for s, v in own.items()]
             (values,), (tolerance,) = checked.calculate(symbols, function, moved)
             if fits(values, tolerance):
-                absolute = ", as with an absolute reference" if where == "the first row" else ""
-                return f"{who} is taken from {where}{absolute}".replace(
-                    "the whole formula is taken from the first row", "every row repeats the first"
-                )
+                return f"{who} taken from {where}"
     return None
 
 

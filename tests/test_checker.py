@@ -98,12 +98,14 @@ def test_mistaken_references(tmp_path):
             for k in rows:
                 columns[name][k] = value
             made, sheet = students.table(columns)
-            result = checker._check_table(made, [(network[0], "A1", True)], lambda sheet=sheet: sheet)
+            result = checker._check_table(
+                made, [(network[0], "A1", True)], lambda sheet=sheet: sheet
+            )
             assert result["columns"][column_name(symbol)]["cause"].startswith(cause), (name, cause)
         if name.startswith("∂"):
             columns = {**right, name: [right[name][0]] * 12}
             assert students.check(columns)[column_name(symbol)]["cause"] == (
-                "every row repeats the first, as with an absolute reference"
+                "every quantity is taken from the first row, as with an absolute reference"
             )
             columns = {**right, name: [right[name][0], *right[name][:-1]]}
             assert students.check(columns)[column_name(symbol)]["cause"].endswith("the row above")

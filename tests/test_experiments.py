@@ -41,7 +41,7 @@ def test_no_test_image_is_read_while_choosing(tmp_path, monkeypatch):
 
     def few(root=tmp_path, test=True):
         images, labels = utils.load_mnist(tmp_path, test).tensors  # two sets would fail here
-        return TensorDataset(images[:5600], labels[:5600])
+        return TensorDataset(images[:5200], labels[:5200])
 
     monkeypatch.setattr(search, "load_mnist", few)
     monkeypatch.setattr(search, "RESULTS", tmp_path / "search.csv")
@@ -85,7 +85,7 @@ def test_recipes():
             optimizer.step()
             scheduler.step()
             rates.append(optimizer.param_groups[0]["lr"])
-        assert max(rates) == pytest.approx(recipe["learning_rate"])
+        assert max(rates) == pytest.approx(recipe["learning_rate"], rel=0.02)
         assert (min(rates) == max(rates)) == (name != "ours")
     with pytest.raises(ValueError, match="one-cycle or constant"):
         utils.make_optimizer(build("TinyNet"), 1, 1, 0.1, 0, schedule="cosine")

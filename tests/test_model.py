@@ -55,15 +55,16 @@ def test_unknown_names():
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_third_of_an_epoch_learns(name):
+def test_some_steps_are_enough_to_learn(name):
+    """78 steps on 10,000 images; a guess would be right one time in ten."""
     images, labels = utils.load_mnist(test=False).tensors
     utils.seed_everything(0)
     network = build(name)
-    loader = utils.TensorLoader(TensorDataset(images[:20_000], labels[:20_000]), 128, shuffle=True)
-    judge = utils.TensorLoader(TensorDataset(images[-5_000:], labels[-5_000:]), 1000)
+    loader = utils.TensorLoader(TensorDataset(images[:10_000], labels[:10_000]), 128, shuffle=True)
+    judge = utils.TensorLoader(TensorDataset(images[-2_000:], labels[-2_000:]), 1000)
     optimizer, scheduler = utils.make_optimizer(network, len(loader), 1, 0.05, 5e-4)
     history = utils.fit(network, loader, judge, optimizer, scheduler, epochs=1)
-    assert history["test_accuracy"].iloc[-1] > 0.9
+    assert history["test_accuracy"].iloc[-1] > 0.8
 
 
 def test_receptive_field_is_what_the_gradient_sees():

@@ -102,6 +102,7 @@ def test_the_guard_finds(name):
 def test_readme_quotes_the_results():
     """The accuracies in README are those of experiments/results.csv."""
     runs = pd.read_csv(ROOT / "experiments" / "results.csv")
+    tiny = runs[(runs["network"] == "TinyNet") & (runs["recipe"] == "ours")]
     ours = runs[(runs["network"] == "Net") & (runs["recipe"] == "ours")]
     percent = [f"{accuracy:.2f}" for accuracy in ours["test_accuracy"] * 100]
     mean, deviation = (ours["test_accuracy"] * 100).agg(["mean", "std"])
@@ -110,6 +111,9 @@ def test_readme_quotes_the_results():
     assert f"{mean:.2f} ± {deviation:.2f} %" in readme
     assert f"{ours['parameters'].iloc[0]:,} parameters" in readme
     assert f"for {ours['epochs'].iloc[0]} epochs" in readme
+    mean, deviation = (tiny["test_accuracy"] * 100).agg(["mean", "std"])
+    assert f"{tiny['parameters'].iloc[0]:,} parameters, {mean:.2f} ± {deviation:.2f} %" in readme
+    assert len(ours) == len(tiny) == 10
 
 
 # --- A notebook that comes alone, as in Colab --------------------------------------
