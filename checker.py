@@ -828,9 +828,7 @@ def _misplaced(checked, symbol, fits):
 
 # --- The update of the weights -----------------------------------------------------
 
-w, g, w_first, g_first, g_next, w_other, g_other = sympy.symbols(
-    "w g w_first g_first g_next w_other g_other"
-)
+w, g, w_first, g_first, w_other, g_other = sympy.symbols("w g w_first g_first w_other g_other")
 UPDATE = w - ETA * g
 UPDATE_MISTAKES = {  # g is ∂E/∂w; `other` is another weight, and {other} its name
     "not updated: the weight above is repeated": w,
@@ -845,12 +843,11 @@ UPDATE_MISTAKES = {  # g is ∂E/∂w; `other` is another weight, and {other} it
     "η is subtracted, without the gradient": w - ETA,
     "w is taken from the first row, as with an absolute reference": w_first - ETA * g,
     "the gradient is taken from the first row, as with an absolute reference": w - ETA * g_first,
-    "the gradient is taken from the new row": w - ETA * g_next,
     "the gradient is taken by {other}": w - ETA * g_other,
     "{other} in place of the old weight": w_other - ETA * g,
     "{other} in place of the old weight, with its own gradient": w_other - ETA * g_other,
 }
-_UPDATE_SYMBOLS = (ETA, w, g, w_first, g_first, g_next, w_other, g_other)
+_UPDATE_SYMBOLS = (ETA, w, g, w_first, g_first, w_other, g_other)
 _update_values = sympy.lambdify(_UPDATE_SYMBOLS, [UPDATE, *UPDATE_MISTAKES.values()])
 
 
@@ -975,7 +972,7 @@ def _check_update(updates, weight, rate, formulas):
         ours, others = table.values[name], table.values[other.name]
         first = np.zeros(len(got), int)
         return _update_values(
-            eta, ours[:-1], gradient[:-1], ours[first], gradient[first], gradient[1:],
+            eta, ours[:-1], gradient[:-1], ours[first], gradient[first],
             others[:-1], updates.gradient[other][:-1],
         )  # fmt: skip
 

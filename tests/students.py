@@ -157,8 +157,6 @@ def update_mistakes():
     """Every mistaken update: (name, weight, function for `numbers`)."""
     arguments = ("eta", "w", "g", "w_first", "g_first", "w_other", "g_other")
     for text, formula in checker.UPDATE_MISTAKES.items():
-        if "g_next" in map(str, formula.free_symbols):
-            continue  # planted by itself: it needs the next row
         function = sympy.lambdify(arguments, formula)
         for k, weight in enumerate(WEIGHTS):
             others = [s for s in WEIGHTS if s != weight] if "{other}" in text else [WEIGHTS[k - 1]]
