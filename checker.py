@@ -12,6 +12,7 @@ A file may be hostile: nothing in it is run, and it is read in another process w
 limit on time and memory.
 """
 
+import concurrent.futures
 import datetime
 import itertools
 import multiprocessing
@@ -1157,7 +1158,7 @@ def check_workbooks(paths, progress=False):
         ):
             try:
                 results.append(future.result())
-            except TimeoutError:
+            except concurrent.futures.TimeoutError:
                 reason = (
                     f"It took longer than {SECONDS} seconds: keep the sheets with the table only."
                 )

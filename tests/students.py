@@ -166,9 +166,9 @@ def update_mistakes():
                     slope, others_slope = f"∂E/∂{weight}", f"∂E/∂{other}"
                     with np.errstate(all="ignore"):
                         return function(
-                        rate, row[str(weight)], row[slope], first[str(weight)], first[slope],
-                        row[str(other)], row[others_slope],
-                    )  # fmt: skip
+                            rate, row[weight.name], row[slope], first[weight.name], first[slope],
+                            row[other.name], row[others_slope],
+                        )  # fmt: skip
 
                 yield text.format(other=other), weight, change
 
