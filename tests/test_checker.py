@@ -12,13 +12,12 @@ import openpyxl
 import pandas as pd
 import pytest
 import students
-import sympy
 import xlsxwriter
 
 import backprop
 import checker
 import workbook
-from backprop import WEIGHTS, a_h1, a_h2, h1, i2, o2, w3
+from backprop import WEIGHTS, a_h1, a_h2, h1, i2, w3
 from checker import column_name
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -83,9 +82,9 @@ def test_two_mistakes_in_one_workbook(network):
         assert result[column_name(other)]["verdict"] == "wrong"
 
 
-def test_mistaken_references(tmp_path):
-    """Absolute references, rows that were not copied, and numbers typed over formulas."""
-    network = NETWORKS[1]
+@pytest.mark.parametrize("network", NETWORKS)
+def test_mistaken_references(network):
+    """Absolute references, rows that were not copied, and no numbers at all."""
     right = students.numbers(network, 12)
     for symbol in checker.FORMULAS:
         name = str(symbol)
@@ -111,23 +110,46 @@ def test_mistaken_references(tmp_path):
             assert students.check(columns)[column_name(symbol)]["cause"].endswith("the row above")
 
 
-def test_one_absolute_reference():
-    network = NETWORKS[2]
+@pytest.mark.parametrize("network", NETWORKS)
+def test_numbers_typed_over_any_column(network):
     right = students.numbers(network, 12)
-    function = sympy.lambdify(
-        [str(s) for s in checker.FORMULAS[o2].free_symbols], checker.FORMULAS[o2]
-    )
-    frozen = [
-        function(
-            **{
-                str(s): right[str(s)][0 if str(s) == "w7" else k]
-                for s in checker.FORMULAS[o2].free_symbols
-            }
-        )
-        for k in range(12)
-    ]
-    result = students.check({**right, "o2": frozen})
-    assert result["o2"]["cause"] == "w7 is taken from the first row, as with an absolute reference"
+    for symbol in checker.FORMULAS:
+        for rows, values, cause in [
+            ((3, 7), (0.25, 0.25), "numbers typed over the formulas"),
+            (range(6, 12), 6 * [right[symbol.name][5]], "not copied down: "),
+        ]:
+            columns = {**right, symbol.name: [*right[symbol.name]]}
+            for k, value in zip(rows, values):
+                columns[symbol.name][k] = value
+            made, sheet = students.table(columns)
+            live = {n: tuple("=A1" for _ in row) for n, row in sheet.items()}
+            place = made.columns[symbol.name] - 1
+            for k in rows:
+                live[k + 2] = (*live[k + 2][:place], 0.25, *live[k + 2][place + 1 :])
+            result = checker._check_table(made, [(network[0], "A1", True)], lambda live=live: live)
+            assert result["columns"][column_name(symbol)]["cause"].startswith(cause)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_one_absolute_reference(network):
+    """In every formula, each quantity that changes from row to row, frozen in the first."""
+    right = students.numbers(network, 12)
+    total = named = 0
+    for symbol, formula in checker.FORMULAS.items():
+        symbols, function = checker._compile([formula])
+        for frozen in (s for s in symbols if len(set(right[s.name])) > 1 and len(symbols) > 1):
+            values = [
+                function(*(right[s.name][0 if s == frozen else k] for s in symbols))[0]
+                for k in range(12)
+            ]
+            column = students.check({**right, symbol.name: values})[column_name(symbol)]
+            assert column["verdict"] == "wrong"
+            total += 1
+            named += (
+                column["cause"]
+                == f"{frozen} is taken from the first row, as with an absolute reference"
+            )
+    assert total > 40 and named >= 0.95 * total
 
 
 def test_numbers_typed_over_formulas(tmp_path):
