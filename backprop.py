@@ -217,12 +217,16 @@ def to_excel(expression):
 # --- Numbers -----------------------------------------------------------------------
 
 
+# What sympy.lambdify calculates with.
+NUMERIC = [{"exp": lambda x: np.exp(np.minimum(x, EXP_LIMIT))}, "numpy"]
+
+
 def _row_function(equations, gradients):
     """Compile one spreadsheet row: targets, inputs, weights in; all that follows out."""
     return sympy.lambdify(
         [*TARGETS, *INPUTS, *WEIGHTS],
         [*equations, *(gradients[weight] for weight in WEIGHTS)],
-        modules=[{"exp": lambda x: np.exp(np.minimum(x, EXP_LIMIT))}, "numpy"],
+        modules=NUMERIC,
         # The equations are the common subexpressions: each is computed once, in order.
         cse=lambda outputs: (list(equations.items()), outputs),
     )

@@ -168,6 +168,11 @@ def _address(row, column):
     return f"{get_column_letter(column)}{row}"
 
 
+def _absolute(address):
+    """B3 → $B$3, also behind a sheet's name."""
+    return re.sub(r"([A-Z]+)(\d+)$", r"$\1$\2", address)
+
+
 _NUMBER = re.compile(r"\s*[-+]?(\d+[.,]?\d*|[.,]\d+)(e[-+]?\d+)?\s*", re.IGNORECASE)
 
 
@@ -326,7 +331,7 @@ class Table:
     def address(self, name, k):
         """The address of a column's cell in data row k; a single cell is absolute."""
         if name in self.cells:
-            return re.sub(r"([A-Z]+)(\d+)$", r"$\1$\2", self.cells[name])
+            return _absolute(self.cells[name])
         return _address(self.rows[k], self.columns[name])
 
 
@@ -574,8 +579,7 @@ def catalogue(symbol):
 def _compile(formulas):
     """(symbols, function of their values → list of the formulas' values)."""
     symbols = sorted(set().union(*(formula.free_symbols for formula in formulas)), key=str)
-    limited = {"exp": lambda x: np.exp(np.minimum(x, backprop.EXP_LIMIT))}
-    return symbols, sympy.lambdify(symbols, formulas, modules=[limited, "numpy"])
+    return symbols, sympy.lambdify(symbols, formulas, modules=backprop.NUMERIC)
 
 
 @cache
@@ -631,11 +635,9 @@ def _propagate(function, values, uncertainty):
     moved = [np.tile(v, (len(values) + 1, 1)) for v in values]  # the first line is not moved
     for k, distance in enumerate(uncertainty):
         moved[k][k + 1] += distance
-    with np.errstate(all="ignore"):
-        outputs = [np.broadcast_to(o, moved[0].shape) for o in function(*moved)]
-        outputs = np.array(outputs, float)
-        here = outputs[:, 0]
-        return here, 2 * np.abs(outputs[:, 1:] - here[:, None]).sum(1) + RELATIVE * np.abs(here)
+    outputs = np.array([np.broadcast_to(o, moved[0].shape) for o in function(*moved)], float)
+    here = outputs[:, 0]
+    return here, 2 * np.abs(outputs[:, 1:] - here[:, None]).sum(1) + RELATIVE * np.abs(here)
 
 
 class _Checked:
@@ -644,13 +646,16 @@ class _Checked:
     def __init__(self, table):
         self.table = table
         self.uncertainty = {name: STORED * np.abs(values) for name, values in table.values.items()}
-        columns = {name: table.values[name] for name in COMPUTED & table.values.keys()}
-        columns = {name: (v, _uncertainty(v)) for name, v in columns.items()}
-        for name, (values, uncertainty) in columns.items():
-            self.uncertainty[name] = uncertainty
+        rounded = False
+        for name in COMPUTED & table.values.keys():
+            stored, self.uncertainty[name] = (
+                self.uncertainty[name],
+                _uncertainty(table.values[name]),
+            )
+            rounded |= bool((self.uncertainty[name] > stored).any())
         for name in WEIGHT_NAMES:
             self.uncertainty[name] = _uncertainty(table.values[name], typed=1)
-        if any((u > STORED * np.abs(v)).any() for v, u in columns.values()):  # a rounded sheet
+        if rounded:
             for name in CONSTANT:
                 values = table.values[name]
                 self.uncertainty[name] = _uncertainty(values, typed=len(values))
@@ -693,9 +698,8 @@ def _missing():
 
 def _verdict(got, want, tolerance, rows):
     """Compare; `rows` says which rows can be checked. Returns (column result, wrong rows)."""
-    with np.errstate(all="ignore"):
-        wrong = rows & ~(np.abs(got - want) <= tolerance)
-        error = np.abs(got - want) / np.abs(want)
+    wrong = rows & ~(np.abs(got - want) <= tolerance)
+    error = np.abs(got - want) / np.abs(want)
     result = _missing() | {"verdict": "wrong" if wrong.any() else "right"}
     result |= {"rows_checked": int(rows.sum()), "rows_wrong": int(wrong.sum())}
     error = error[(wrong if wrong.any() else rows) & np.isfinite(error)]
@@ -756,8 +760,7 @@ def _cause(checked, symbol, got, wrong, formulas):
     slack = checked.uncertainty[name]
 
     def fits(values, tolerance):
-        with np.errstate(all="ignore"):
-            return bool((np.abs(got - values) <= tolerance + slack)[unexplained].all())
+        return bool((np.abs(got - values) <= tolerance + slack)[unexplained].all())
 
     if fits(right, tolerance):
         return follows
@@ -993,7 +996,7 @@ def _check_update(updates, weight, rate, formulas):
     symbol = _gradient_name(weight)
     slope = cells.get(symbol) or f"({_expected(GRADIENTS[weight], cells)[1:]})"
     if rate.in_cell:
-        factor = re.sub(r"([A-Z]+)(\d+)$", r"$\1$\2", rate.source)
+        factor = _absolute(rate.source)
     else:
         factor = cells.get("eta") or (f"{eta:.6g}" if eta else "η")
     result["expected_formula"] = f"={cells[name]}-{factor}*{slope}"

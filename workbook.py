@@ -276,8 +276,7 @@ def _write_table(sheet, formats, row, column, run, rate_cell, block):
     _write_header(sheet, formats, row, column)
     start = {name: block + _absolute(cell) for name, cell in INPUT_BLOCK.items()}
     names = {name: xl_col_to_name(column + k) for k, name in enumerate(COLUMNS)}
-    computed = {**EQUATIONS, **dict(zip(COLUMNS[-8:], GRADIENTS.values()))}
-    templates = {str(symbol): backprop.to_excel(rhs) for symbol, rhs in computed.items()}
+    templates = _templates(EQUATIONS, GRADIENTS)
     styles = {name: formats.role(role) for name, role in ROLES.items()}
     weights = {str(weight) for weight in WEIGHTS}
     for epoch, values in enumerate(run.itertuples(index=False)):
@@ -294,6 +293,12 @@ def _write_table(sheet, formats, row, column, run, rate_cell, block):
             else:  # the update rule
                 formula = f"{above[name]}-{rate_cell}*{above[f'∂E/∂{name}']}"
             sheet.write_formula(row + 1 + epoch, column + k, "=" + formula, styles[name], value)
+
+
+def _templates(equations, gradients):
+    """Excel formulas with names in braces, by the column that they calculate."""
+    computed = {**equations, **dict(zip(COLUMNS[-8:], gradients.values()))}
+    return {str(symbol): backprop.to_excel(rhs) for symbol, rhs in computed.items()}
 
 
 def _absolute(cell):
@@ -314,8 +319,7 @@ def write_submission(
     settings = {"equations": equations, "gradients": gradients, "epochs": epochs}
     run = backprop.gradient_descent(learning_rate=learning_rate, **settings)
     names = {name: xl_col_to_name(column) for column, name in enumerate(COLUMNS)}
-    formulas = {**equations, **dict(zip(COLUMNS[-8:], gradients.values()))}
-    templates = {str(symbol): backprop.to_excel(formula) for symbol, formula in formulas.items()}
+    templates = _templates(equations, gradients)
     with xlsxwriter.Workbook(path) as book:
         sheet = book.add_worksheet()
         sheet.write_row("A1", ("η", learning_rate))
