@@ -91,6 +91,34 @@ class TinyNet(Net):
         super().__init__(channels=(10, 14, 14, 16, 16))
 
 
+class FastNet(DigitNet):
+    """For the clock: 19,194 parameters, of which an epoch costs half as much as one of `Net`.
+
+    | layer                        | output  | RF | parameters |
+    |------------------------------|---------|----|------------|
+    | 5×5, 16                      | 24×24   |  5 |        400 |
+    | max pool 2, BN, ReLU         | 12×12   |  6 |         32 |
+    | 3×3, 32                      | 10×10   | 10 |      4,608 |
+    | max pool 2, BN, ReLU         | 5×5     | 12 |         64 |
+    | 3×3, 32, BN, ReLU            | 3×3     | 20 |      9,280 |
+    | 3×3, 16, BN, ReLU            | 1×1     | 28 |      4,640 |
+    | fully connected              | 10      |    |        170 |
+
+    Pools shrink the maps early, and all channels are multiples of 16, which fill the CPU's
+    vector registers: 32 channels cost hardly more time than 24.
+    """
+
+    def __init__(self):
+        super().__init__(
+            *conv(1, 16, 5, then="pool bn relu", bias=False),
+            *conv(16, 32, then="pool bn relu", bias=False),
+            *conv(32, 32, then="bn relu", bias=False),
+            *conv(32, 16, then="bn relu", bias=False),
+            *global_average_pool(),
+            nn.Linear(16, 10),
+        )
+
+
 class NetA(DigitNet):
     """Published, 18,114 parameters: 99.40 to 99.45 % in 20 epochs, batch 512.
 
@@ -272,7 +300,10 @@ class NetE(DigitNet):
         )
 
 
-NETWORKS = {"Net": Net, "TinyNet": TinyNet, "A": NetA, "B": NetB, "C": NetC, "D": NetD, "E": NetE}
+NETWORKS = {
+    "Net": Net, "TinyNet": TinyNet, "FastNet": FastNet,
+    "A": NetA, "B": NetB, "C": NetC, "D": NetD, "E": NetE,
+}  # fmt: skip
 
 
 def build(name):

@@ -47,6 +47,15 @@ RECIPES = {
         "weight_decay": 5e-4,
         "augmentation": {"degrees": 10, "translate": 0.05, "scale": 0.1},
     },
+    # For the clock, with FastNet.
+    "fast": {
+        "epochs": 6,
+        "plain_epochs": 1,
+        "batch_size": 256,
+        "learning_rate": 0.5,
+        "weight_decay": 5e-4,
+        "augmentation": {"degrees": 10, "translate": 0.05, "scale": 0.1},
+    },
     # Published: SGD, momentum 0.9, a rate of 0.01 to 0.03. Guessed: which of these rates, that
     # it is constant, the batch size of B and C, and the epochs of B ("under 20") and C.
     "A": {**PLAIN, "epochs": 20, "batch_size": 512, "learning_rate": 0.03, "augmentation": CROP},
@@ -380,7 +389,9 @@ def test(model, device, test_loader):
 test.__test__ = False  # not a pytest test
 
 
-def fit(model, train_loader, test_loader, optimizer, scheduler, epochs, checkpoint=None):
+def fit(
+    model, train_loader, test_loader, optimizer, scheduler, epochs, checkpoint=None, plain_epochs=0
+):
     """Train and test for `epochs` epochs, on the loaders' device.
 
     Args:
@@ -389,6 +400,7 @@ def fit(model, train_loader, test_loader, optimizer, scheduler, epochs, checkpoi
             there, `fit` goes on after the last saved epoch and, on the same CPU with as
             many threads, ends with the same weights, bit for bit. The file is removed
             when training is complete.
+        plain_epochs: the last so many epochs see the images as they are, not transformed.
 
     Returns:
         The history, a DataFrame with an index epoch, from 1, and the columns train_loss,
@@ -403,12 +415,14 @@ def fit(model, train_loader, test_loader, optimizer, scheduler, epochs, checkpoi
     history = []
     if checkpoint is not None:
         checkpoint = Path(checkpoint)
-        run = _fingerprint(model, train_loader, optimizer, scheduler, epochs)
+        run = _fingerprint(model, train_loader, optimizer, scheduler, epochs, plain_epochs)
         if checkpoint.exists():
             history = _resume(checkpoint, run, model, optimizer, scheduler, device)
             print(f"going on after epoch {len(history)}, saved in {checkpoint.name}")
     for epoch in range(len(history) + 1, epochs + 1):
         start = time.perf_counter()
+        if epoch > epochs - plain_epochs:
+            train_loader.transform = None
         train_loss, train_accuracy = train(model, device, train_loader, optimizer, epoch, scheduler)
         test_loss, test_accuracy = test(model, device, test_loader)
         history.append(
@@ -429,7 +443,7 @@ def fit(model, train_loader, test_loader, optimizer, scheduler, epochs, checkpoi
     return pd.DataFrame(history).set_index("epoch")
 
 
-def _fingerprint(model, loader, optimizer, scheduler, epochs):
+def _fingerprint(model, loader, optimizer, scheduler, *epochs):
     """A checksum of all that a run starts from: weights, data, random state, settings."""
     digest = hashlib.sha256()
     tensors = (*model.state_dict().values(), *loader.dataset.tensors, torch.get_rng_state())
@@ -684,3 +698,91 @@ def plot_feature_maps(model, image):
         if isinstance(layer, nn.ReLU):
             break
     return _grid(list(maps[0].cpu()), None, 8, 1.0)
+
+
+# --- Comparing runs ----------------------------------------------------------------
+
+
+def summarise(runs):
+    """One row for all runs of a network with a recipe.
+
+    Args:
+        runs: experiments/results.csv as a DataFrame.
+
+    Returns:
+        A DataFrame with the index (network, recipe), in the order of the first runs, and
+        the columns parameters, epochs, runs; mean, sd, lowest and highest of the accuracy
+        after the last epoch; best, the mean of the best epochs, chosen on the test set;
+        and seconds, for an epoch of the fastest run. Accuracies in percent.
+    """
+    percent = runs.assign(
+        last=runs["test_accuracy"] * 100,
+        best=runs["best_accuracy"] * 100,
+        seconds=runs["seconds"] / runs["epochs"],
+    )
+    return percent.groupby(["network", "recipe"], sort=False).agg(
+        parameters=("parameters", "first"),
+        epochs=("epochs", "first"),
+        runs=("seed", "size"),
+        mean=("last", "mean"),
+        sd=("last", "std"),
+        lowest=("last", "min"),
+        highest=("last", "max"),
+        best=("best", "mean"),
+        seconds=("seconds", "min"),
+    )
+
+
+@_styled
+def plot_comparison(summary, published):
+    """Accuracy after the last epoch against parameters: mean ± standard deviation.
+
+    Args:
+        summary: what `summarise` returns.
+        published: the accuracy in percent that was published, by network.
+    """
+    figure, ax = plt.subplots(figsize=(8, 4.5))
+    own = [network == recipe for network, recipe in summary.index]
+    named = summary.index.get_level_values("network")
+    looks = {
+        "as published, run again": (own, {"color": "C3", "marker": "o", "mfc": "white"}),
+        "our recipes": ([not o for o in own], {"color": "C0", "marker": "s"}),
+    }
+    for label, (chosen, look) in looks.items():
+        rows = summary[chosen]
+        ax.errorbar(
+            rows["parameters"], rows["mean"], rows["sd"], **look, label=label, ls="", capsize=3
+        )
+    claims = summary[own].droplevel("recipe").join(published.rename("claim")).dropna()
+    claimed = {"color": "0.4", "marker": "x", "ls": "", "label": "what was published"}
+    ax.plot(claims["parameters"], claims["claim"], **claimed)
+    sizes = summary.groupby(named)["parameters"].first()
+    for network, rows in summary.groupby(named):
+        size, lowest, highest = sizes[network], rows["mean"].min(), rows["mean"].max()
+        ax.plot([size, size], [lowest, highest], color="0.6", linewidth=1, zorder=0)
+        crowded = sizes.between(size + 1, size + 500).any()  # then to the left, else to the right
+        look = {"ha": "right" if crowded else "left", "fontweight": "bold"}
+        shift = (-7 if crowded else 7, 4)
+        ax.annotate(network, (size, highest), shift, textcoords="offset points", **look)
+    ax.axhline(99.4, color="0.5", linewidth=1, linestyle=":")
+    ax.set(xlabel="parameters", ylabel="accuracy after the last epoch (%)", xlim=(6000, 21_000))
+    ax.xaxis.set_major_formatter("{x:,.0f}")
+    ax.legend(loc="lower left")
+    return figure
+
+
+@_styled
+def plot_differences(differences, xlabel):
+    """Differences as points with error bars, a line a row, and a line at zero.
+
+    Args:
+        differences: a DataFrame with the columns mean and sd, indexed by name.
+    """
+    figure, ax = plt.subplots(figsize=(8, 0.6 + 0.4 * len(differences)))
+    places = range(len(differences))[::-1]
+    look = {"color": "C0", "marker": "s", "ls": "", "capsize": 3}
+    ax.errorbar(differences["mean"], places, xerr=differences["sd"], **look)
+    ax.axvline(0, color="0.5", linewidth=1)
+    ax.set(yticks=places, yticklabels=differences.index, xlabel=xlabel)
+    ax.margins(y=0.15)
+    return figure

@@ -5,31 +5,54 @@
 Every finished run is appended to results.csv, a row a run: the last epoch's numbers, and
 beside them the best epoch on the test set, to show how much picking it would flatter.
 Runs that stand there already are not repeated, so that the script can be stopped and
-started again; the run in progress is lost.
+started again; the run in progress is lost. With --again they are repeated and compared
+with their row instead: on the same kind of CPU, with as many threads, nothing may differ.
+
+weights/ keeps what seed 1 of our recipes made of each network, for notebook 3, and
+images/accuracy.png shows all that stands in results.csv.
 """
 
 import argparse
 import csv
+import re
 import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
+import pandas as pd
 import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+import utils  # noqa: E402
 from model import NETWORKS, build, count_parameters  # noqa: E402
 from utils import (  # noqa: E402
-    RECIPES,
     best_device,
     fit,
     load_mnist,
+    plot_comparison,
     prepare,
     replacing,
     seed_everything,
+    summarise,
+    test,
 )
 
 RESULTS = Path(__file__).with_name("results.csv")
+WEIGHTS = Path(__file__).with_name("weights")
+RECIPES = utils.RECIPES | {  # ours with one thing changed, as in the recipe of D, for notebook 3
+    f"ours, {name}": utils.RECIPES["ours"] | change
+    for name, change in {
+        "constant rate 0.01": {"schedule": "constant", "learning_rate": 0.01},
+        "no augmentation": {"augmentation": {}},
+        "batch 64": {"batch_size": 64},
+        "no weight decay": {"weight_decay": 0.0},
+        "averaged weights": {"average": 0.998},
+    }.items()
+}
+MEASURED = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 
 
 def train_recipe(make_network, recipe, seed, train_set, test_set, device):
@@ -37,14 +60,29 @@ def train_recipe(make_network, recipe, seed, train_set, test_set, device):
 
     Args:
         make_network: called without arguments after seeding.
-        recipe: a value of `utils.RECIPES`.
+        recipe: a value of `RECIPES`. With "average", d, the weights are averaged while
+            training, each step counting d times the one after it, and the last epoch's
+            test is that of the average. Running statistics are averaged too.
 
     Returns:
         (network, history), the history as `utils.fit` returns it.
     """
     seed_everything(seed)
-    network = make_network()
-    history = fit(network, *prepare(network, recipe, train_set, test_set, device), recipe["epochs"])
+    network = make_network().to(device)
+    ready = prepare(network, recipe, train_set, test_set, device)
+    if "average" in recipe:
+        weigh = get_ema_multi_avg_fn(recipe["average"])
+        averaged = AveragedModel(network, multi_avg_fn=weigh, use_buffers=True)
+        _, test_loader, optimizer, _ = ready
+        optimizer.register_step_post_hook(lambda *_: averaged.update_parameters(network))
+    plain_epochs = recipe.get("plain_epochs", 0)
+    history = fit(network, *ready, recipe["epochs"], plain_epochs=plain_epochs)
+    if "average" in recipe:
+        print("averaged: ", end="")
+        network = averaged.module
+        history.loc[recipe["epochs"], ["test_loss", "test_accuracy"]] = test(
+            network, device, test_loader
+        )
     return network, history
 
 
@@ -67,6 +105,33 @@ def append(path, row):
         writer.writerow(row)
 
 
+def differences(path, row, columns):
+    """The columns in which a repeated run differs from its row, as texts; [] if there are none."""
+    with open(path, newline="") as file:
+        key = [row[name] for name in ("network", "recipe", "seed")]
+        (old,) = (r for r in csv.DictReader(file) if [*r.values()][:3] == key)
+    return [f"{c} {old[c]}, now {row[c]}" for c in columns if old[c] != str(row[c])]
+
+
+def published():
+    """The accuracies that were published, in percent: the first lines in model.py say them."""
+    claims = {}
+    for name, network in NETWORKS.items():
+        quoted = re.findall(r"\b\d\d\.\d\d\b", network.__doc__.splitlines()[0])
+        if quoted:
+            claims[name] = max(map(float, quoted))
+    return pd.Series(claims)
+
+
+def draw():
+    """Draw images/accuracy.png from results.csv."""
+    summary = summarise(pd.read_csv(RESULTS))
+    summary = summary[[recipe in utils.RECIPES for _, recipe in summary.index]]
+    with plt.style.context(utils.STYLE):
+        figure = plot_comparison(summary, published())
+        figure.savefig(ROOT / "images" / "accuracy.png", metadata={"Software": None})
+
+
 def machine(device):
     """The columns that say where a run was made."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
@@ -78,12 +143,15 @@ def main():
     parser.add_argument("network", choices=NETWORKS)
     parser.add_argument("recipe", choices=RECIPES)
     parser.add_argument("seeds", type=int, nargs="+")
+    parser.add_argument("--again", action="store_true", help="repeat finished runs and compare")
     arguments = parser.parse_args()
     device = best_device()
     train_set, test_set = load_mnist()
+    different = False
     for seed in arguments.seeds:
         key = (arguments.network, arguments.recipe, str(seed))
-        if key in finished(RESULTS, "network", "recipe", "seed"):
+        stands = key in finished(RESULTS, "network", "recipe", "seed")
+        if stands and not arguments.again:
             print(f"{' '.join(key)}: stands in {RESULTS.name}")
             continue
         recipe = RECIPES[arguments.recipe]
@@ -93,11 +161,21 @@ def main():
         last, best = history.iloc[-1], history["test_accuracy"].idxmax()
         row = dict(zip(("network", "recipe", "seed"), key))
         row |= {"parameters": count_parameters(network), "epochs": recipe["epochs"]}
-        columns = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
-        row |= {name: f"{last[name]:.5f}" for name in columns}
+        row |= {name: f"{last[name]:.5f}" for name in MEASURED}
         row |= {"best_epoch": best, "best_accuracy": f"{history['test_accuracy'][best]:.5f}"}
         row |= {"seconds": f"{history['seconds'].sum():.1f}", **machine(device)}
-        append(RESULTS, row)
+        if arguments.recipe in ("ours", "fast") and seed == 1:
+            WEIGHTS.mkdir(exist_ok=True)
+            with replacing(WEIGHTS / f"{arguments.network}.pt") as file:
+                torch.save({k: v.cpu().contiguous() for k, v in network.state_dict().items()}, file)
+        if stands:
+            changes = differences(RESULTS, row, (*MEASURED, "best_epoch", "best_accuracy"))
+            print(f"{' '.join(key)}: {'; '.join(changes) or 'the same again'}", flush=True)
+            different |= bool(changes)
+        else:
+            append(RESULTS, row)
+    draw()
+    sys.exit(different)
 
 
 if __name__ == "__main__":

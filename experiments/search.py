@@ -16,13 +16,15 @@ sys.path[:0] = [str(ROOT), str(ROOT / "experiments")]
 
 from compare import append, finished, machine, train_recipe  # noqa: E402
 
-from model import Net, count_parameters  # noqa: E402
+from model import Net, build, count_parameters  # noqa: E402
 from utils import best_device, load_mnist, split  # noqa: E402
 
 RESULTS = Path(__file__).with_name("search.csv")
 AUGMENTATION = ("degrees", "translate", "scale", "shear")
 BASE = {
+    "network": "Net",
     "epochs": 12,
+    "plain_epochs": 0,
     "batch_size": 128,
     "learning_rate": 0.2,
     "weight_decay": 5e-4,
@@ -37,6 +39,7 @@ FOUR = {"channels": (16, 24, 24, 40)}
 FIVE = {"channels": (16, 20, 20, 24, 32)}
 TINY = {"channels": (10, 14, 14, 16, 16)}
 SOFT = {"translate": 0.05, "shear": 0}
+FAST = {"network": "FastNet", "channels": (), "batch_size": 256, "learning_rate": 0.5} | SOFT
 VARIANTS = {  # changes to the base, and with which seeds
     "base": ({}, (0, 1)),
     "channels 16-24-24-40": (FOUR, (0,)),
@@ -61,7 +64,18 @@ VARIANTS = {  # changes to the base, and with which seeds
     "softer augmentation": (SOFT, (0, 1)),
     "softer augmentation, 18 epochs": (SOFT | {"epochs": 18}, (0, 1)),
     "channels 10-14-14-16-16": (TINY, (0, 1)),
+    "FastNet, 5 epochs": (FAST | {"epochs": 5}, (2, 3, 4)),
+    "FastNet, 5 epochs, last one plain": (FAST | {"epochs": 5, "plain_epochs": 1}, (2, 3, 4)),
+    "FastNet, 6 epochs": (FAST | {"epochs": 6}, (2, 3, 4)),
+    "FastNet, 6 epochs, last one plain": (FAST | {"epochs": 6, "plain_epochs": 1}, (2, 3, 4)),
 }
+
+
+def make(settings):
+    """The network of a variant: `Net` with other channels, or another one as it is."""
+    if settings["network"] != "Net":
+        return build(settings["network"])
+    return Net(settings["channels"], settings["dropout"])
 
 
 def main():
@@ -77,7 +91,7 @@ def main():
             recipe = {name: settings[name] for name in settings if name not in AUGMENTATION}
             recipe["augmentation"] = {name: settings[name] for name in AUGMENTATION}
             network, history = train_recipe(
-                lambda: Net(settings["channels"], settings["dropout"]),
+                lambda: make(settings),
                 recipe, seed, *split(train_set, seed=seed), device,
             )  # fmt: skip
             last = history.iloc[-1].rename(lambda name: name.replace("test_", "validation_"))

@@ -15,7 +15,6 @@ from torch.utils.data import TensorDataset
 
 import utils
 from model import build, count_parameters
-from utils import RECIPES
 
 ROOT = Path(__file__).resolve().parents[1]
 EXPERIMENTS = ROOT / "experiments"
@@ -23,6 +22,14 @@ sys.path.append(str(EXPERIMENTS))
 
 import compare  # noqa: E402
 import search  # noqa: E402
+import speed  # noqa: E402
+
+
+@pytest.fixture
+def few():
+    """(train_set, test_set): 1,500 training images to learn from, 500 others to judge."""
+    images, labels = utils.load_mnist(test=False).tensors
+    return TensorDataset(images[:1500], labels[:1500]), TensorDataset(images[-500:], labels[-500:])
 
 
 def test_no_test_image_is_read_while_choosing(tmp_path, monkeypatch):
@@ -55,12 +62,12 @@ def test_no_test_image_is_read_while_choosing(tmp_path, monkeypatch):
 
 def test_the_search_is_what_the_table_says():
     """Every row of search.csv is a variant of search.py, with its settings and parameters."""
-    for row in pd.read_csv(EXPERIMENTS / "search.csv").itertuples():
+    for row in pd.read_csv(EXPERIMENTS / "search.csv", keep_default_na=False).itertuples():
         change, seeds = search.VARIANTS[row.variant]
         settings = search.BASE | change
         assert row.seed in seeds
         assert row.channels == "-".join(map(str, settings["channels"]))
-        assert row.parameters == count_parameters(search.Net(settings["channels"]))
+        assert row.parameters == count_parameters(search.make(settings))
         for name in settings.keys() - {"channels"}:
             assert getattr(row, name) == settings[name]
 
@@ -70,12 +77,12 @@ def test_results_belong_to_the_networks_and_recipes_that_are_here():
     assert not results.duplicated(["network", "recipe", "seed"]).any()
     for row in results.itertuples():
         assert row.parameters == count_parameters(build(row.network))
-        assert row.epochs == RECIPES[row.recipe]["epochs"]
+        assert row.epochs == compare.RECIPES[row.recipe]["epochs"]
         assert row.best_accuracy >= row.test_accuracy
 
 
 def test_recipes():
-    for name, recipe in RECIPES.items():
+    for name, recipe in compare.RECIPES.items():
         data = TensorDataset(torch.zeros(8, 28, 28, dtype=torch.uint8), torch.zeros(8).long())
         loader, _, optimizer, scheduler = utils.prepare(
             build("TinyNet"), recipe, data, data, torch.device("cpu")
@@ -86,9 +93,92 @@ def test_recipes():
             scheduler.step()
             rates.append(optimizer.param_groups[0]["lr"])
         assert max(rates) == pytest.approx(recipe["learning_rate"], rel=0.02)
-        assert (min(rates) == max(rates)) == (name != "ours")
+        assert (min(rates) == max(rates)) == (recipe.get("schedule") == "constant")
     with pytest.raises(ValueError, match="one-cycle or constant"):
         utils.make_optimizer(build("TinyNet"), 1, 1, 0.1, 0, schedule="cosine")
+
+
+def test_the_average_of_weights_is_the_one_that_is_tested(few, capsys):
+    """With decay 0 the average is the last weights; with decay near 1 it hardly leaves the first."""
+    recipe = utils.RECIPES["ours"] | {"epochs": 2}
+    last = {}
+    for name, change in {"none": {}, "0": {"average": 0.0}, "1": {"average": 1.0}}.items():
+        network, history = compare.train_recipe(
+            lambda: build("TinyNet"), recipe | change, 1, *few, torch.device("cpu")
+        )
+        last[name] = history.iloc[-1][["test_loss", "test_accuracy"]].tolist()
+        _, judge, *_ = utils.prepare(network, recipe, *few, torch.device("cpu"))
+        assert utils.test(network, torch.device("cpu"), judge) == pytest.approx(last[name])
+    assert last["0"] == pytest.approx(last["none"])
+    assert last["1"][0] > 2 > last["none"][0]  # the first weights know nothing: log 10 and more
+
+
+def test_plain_epochs(few):
+    """The last epochs see the images as they are; speed.py's clock runs over the same training."""
+    seen = []
+
+    class Spy(utils.RandomAffine):
+        def __call__(self, images):
+            seen.append(len(images))
+            return super().__call__(images)
+
+    recipe = utils.RECIPES["fast"] | {"epochs": 3}
+    network = build("FastNet")
+    ready = utils.prepare(network, recipe, *few, torch.device("cpu"))
+    ready[0].transform = Spy(**recipe["augmentation"])
+    utils.fit(network, *ready, 3, plain_epochs=recipe["plain_epochs"])
+    assert sum(seen) == 1500 * (3 - recipe["plain_epochs"])
+
+
+def test_the_clock_times_the_training_of_the_recipe(few, monkeypatch):
+    """What speed.py times ends with the weights that compare.py gets, bit for bit."""
+    device = torch.device("cpu")
+    monkeypatch.setitem(utils.RECIPES, "fast", utils.RECIPES["fast"] | {"epochs": 2})
+    seconds, timed, _ = speed.time_training("FastNet", "fast", 1, *few, device)
+    trained, _ = compare.train_recipe(
+        lambda: build("FastNet"), utils.RECIPES["fast"], 1, *few, device
+    )
+    for name, tensor in trained.state_dict().items():
+        assert torch.equal(timed.state_dict()[name], tensor), name
+    assert 0 < seconds < 60
+
+
+def test_repeated_runs_are_compared(few, tmp_path, monkeypatch):
+    """--again keeps the row, and finds a digit that was changed in it; weights are kept too."""
+    monkeypatch.setattr(compare, "RESULTS", tmp_path / "results.csv")
+    monkeypatch.setattr(compare, "WEIGHTS", tmp_path / "weights")
+    monkeypatch.setattr(compare, "load_mnist", lambda: few)
+    monkeypatch.setattr(compare, "draw", lambda: None)
+    short = utils.RECIPES["ours"] | {"epochs": 1}
+    monkeypatch.setitem(compare.RECIPES, "ours", short)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["compare.py", "TinyNet", "ours", *arguments])
+        with pytest.raises(SystemExit) as stop:
+            compare.main()
+        return stop.value.code
+
+    assert run("1", "2") == 0
+    text = compare.RESULTS.read_text()
+    assert text.count("\n") == 3
+    assert run("1", "2") == 0 and run("1", "--again") == 0
+    assert compare.RESULTS.read_text() == text
+    weights = torch.load(tmp_path / "weights" / "TinyNet.pt", weights_only=True)
+    build("TinyNet").load_state_dict(weights)
+    loss = text.splitlines()[1].split(",")[7]
+    compare.RESULTS.write_text(text.replace(loss, f"{float(loss) + 0.001:.5f}"))
+    assert run("1", "--again") == 1
+
+
+def test_published_accuracies_are_found_in_the_docstrings():
+    assert compare.published().to_dict() == {"A": 99.45, "C": 99.60, "D": 99.48, "E": 99.43}
+
+
+def test_weights_are_those_of_the_networks():
+    for name in compare.NETWORKS:
+        weights = torch.load(compare.WEIGHTS / f"{name}.pt", weights_only=True)
+        build(name).load_state_dict(weights)
+        assert all(tensor.isfinite().all() for tensor in weights.values())
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")

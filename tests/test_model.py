@@ -48,7 +48,7 @@ def test_shapes(name):
 
 
 def test_unknown_names():
-    with pytest.raises(ValueError, match="there are Net, TinyNet, A"):
+    with pytest.raises(ValueError, match="there are Net, TinyNet, FastNet, A"):
         build("resnet")
     with pytest.raises(ValueError, match="unknown layer"):
         model.conv(1, 2, then="relu batchnorm")

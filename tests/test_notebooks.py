@@ -11,8 +11,15 @@ import pytest
 from guard import PROMISED, counts, problems, promise
 from nbval.plugin import get_sanitize_patterns
 
+import utils
+
 ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT / "experiments"))
+
+import compare  # noqa: E402
+
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
+
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 def test_promises_are_exact(path):
@@ -74,7 +81,9 @@ SPOILERS = {
         "an error in its output",
     ),
     "stderr": (
-        lambda n: first(n).outputs.append(nbformat.v4.new_output("stream", name="stderr", text="!")),
+        lambda n: first(n).outputs.append(
+            nbformat.v4.new_output("stream", name="stderr", text="!")
+        ),
         "stderr",
     ),
     "kernel": (lambda n: n.metadata.kernelspec.update(name="ir"), "kernelspec"),
@@ -99,21 +108,61 @@ def test_the_guard_finds(name):
     assert any(says in problem for problem in problems(notebook, promise(path.name)))
 
 
+def results_table():
+    """README's table of results, in Markdown, from experiments/results.csv."""
+    summary = utils.summarise(pd.read_csv(ROOT / "experiments" / "results.csv"))
+    published = compare.published()
+    lines = ["| network | parameters | epochs | runs | last epoch | best epoch | published |"]
+    lines.append("|---|---|---|---|---|---|---|")
+    own = {"Net": "ours", "TinyNet": "ours", "FastNet": "fast"} | {n: n for n in "ABCDE"}
+    for key in own.items():
+        row, claim = summary.loc[key], published.get(key[0])
+        name = key[0] if key[0] == key[1] else f"**{key[0]}**"
+        last = f"{row['mean']:.2f} ± {row['sd']:.2f}"
+        cells = [name, f"{row['parameters']:,.0f}", f"{row['epochs']:.0f}", f"{row['runs']:.0f}"]
+        cells += [last, f"{row['best']:.2f}", f"{claim:.2f}" if claim else ""]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def speed_sentences():
+    """What README says about seconds, from experiments/speed.csv."""
+    speed = pd.read_csv(ROOT / "experiments" / "speed.csv")
+    fast = speed[speed["network"] == "FastNet"]
+    best = speed.groupby(["pipeline", "network"])["seconds"].min()
+    epochs = utils.RECIPES["D"]["epochs"]
+    usual = best["usual", "D"] * epochs
+    return [
+        f"**{fast['seconds'].mean():.1f} seconds**",
+        f"{fast['test_accuracy'].mean():.2%}".replace("%", " %"),
+        f"{best['usual', 'D']:.1f} seconds an epoch",
+        f"{usual:.0f} seconds for its {epochs} epochs",
+        f"{usual / fast['seconds'].mean():.0f} times",
+        f"{best['ours', 'Net']:.1f} seconds",
+        f"{best['usual', 'Net']:.1f} in the usual pipeline",
+        f"{best['usual', 'Net'] / best['ours', 'Net']:.1f} times",
+    ]
+
+
 def test_readme_quotes_the_results():
-    """The accuracies in README are those of experiments/results.csv."""
-    runs = pd.read_csv(ROOT / "experiments" / "results.csv")
-    tiny = runs[(runs["network"] == "TinyNet") & (runs["recipe"] == "ours")]
-    ours = runs[(runs["network"] == "Net") & (runs["recipe"] == "ours")]
-    percent = [f"{accuracy:.2f}" for accuracy in ours["test_accuracy"] * 100]
-    mean, deviation = (ours["test_accuracy"] * 100).agg(["mean", "std"])
+    """The numbers in README are those of experiments/results.csv and speed.csv."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert f"{', '.join(percent[:-1])} and {percent[-1]} %" in readme
-    assert f"{mean:.2f} ± {deviation:.2f} %" in readme
-    assert f"{ours['parameters'].iloc[0]:,} parameters" in readme
-    assert f"for {ours['epochs'].iloc[0]} epochs" in readme
-    mean, deviation = (tiny["test_accuracy"] * 100).agg(["mean", "std"])
-    assert f"{tiny['parameters'].iloc[0]:,} parameters, {mean:.2f} ± {deviation:.2f} %" in readme
-    assert len(ours) == len(tiny) == 10
+    assert results_table() in readme
+    for quoted in speed_sentences():
+        assert quoted in readme
+
+
+def test_the_results_are_complete():
+    """Enough seeds for a mean: ten for ours, five for the clock, three for the published."""
+    runs = pd.read_csv(ROOT / "experiments" / "results.csv")
+    counts = runs.groupby(["network", "recipe"]).size()
+    assert counts["Net", "ours"] == counts["TinyNet", "ours"] == 10
+    assert counts["FastNet", "fast"] == 5
+    assert all(counts[name, name] >= 3 and counts[name, "ours"] >= 1 for name in "ABCDE")
+    speed = pd.read_csv(ROOT / "experiments" / "speed.csv")
+    timed = speed[speed["network"] == "FastNet"].set_index("seed")["test_accuracy"]
+    fast = runs[runs["network"] == "FastNet"].set_index("seed")["test_accuracy"]
+    assert timed.to_dict() == fast.to_dict()  # the clock's trainings are the table's
 
 
 # --- A notebook that comes alone, as in Colab --------------------------------------

@@ -48,9 +48,7 @@ def all_right(raw):
 
 def test_no_network_no_npm(tmp_path, monkeypatch):
     """Real code paths: mirrors that nobody answers, and no npm on the PATH."""
-    monkeypatch.setattr(
-        "torchvision.datasets.MNIST.mirrors", ["http://127.0.0.1:9/"], raising=True
-    )
+    monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", ["http://127.0.0.1:9/"], raising=True)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(RuntimeError) as error:
         load_mnist(tmp_path / "data")
@@ -207,7 +205,9 @@ def test_affine_does_nothing_when_told_nothing(mnist):
         ({"shear": 15}, 0, (0, 0), 1, 15),
     ],
 )
-def test_each_affine_setting_is_torchvisions(mnist, monkeypatch, setting, angle, shift, scale, shear):
+def test_each_affine_setting_is_torchvisions(
+    mnist, monkeypatch, setting, angle, shift, scale, shear
+):
     """At the end of the range, against torchvision's transform of a single image."""
     images = mnist[1].tensors[0][:20].float().unsqueeze(1) / 255
     monkeypatch.setattr(torch, "rand", lambda *shape, device=None: torch.ones(*shape))
