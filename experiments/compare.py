@@ -52,6 +52,7 @@ RECIPES = utils.RECIPES | {  # ours with one thing changed, as in the recipe of 
         "averaged weights": {"average": 0.998},
     }.items()
 }
+KEY = ("network", "recipe", "seed")
 MEASURED = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 
 
@@ -108,8 +109,7 @@ def append(path, row):
 def differences(path, row, columns):
     """The columns in which a repeated run differs from its row, as texts; [] if there are none."""
     with open(path, newline="") as file:
-        key = [row[name] for name in ("network", "recipe", "seed")]
-        (old,) = (r for r in csv.DictReader(file) if [*r.values()][:3] == key)
+        (old,) = (r for r in csv.DictReader(file) if all(r[name] == row[name] for name in KEY))
     return [f"{c} {old[c]}, now {row[c]}" for c in columns if old[c] != str(row[c])]
 
 
@@ -150,7 +150,7 @@ def main():
     different = False
     for seed in arguments.seeds:
         key = (arguments.network, arguments.recipe, str(seed))
-        stands = key in finished(RESULTS, "network", "recipe", "seed")
+        stands = key in finished(RESULTS, *KEY)
         if stands and not arguments.again:
             print(f"{' '.join(key)}: stands in {RESULTS.name}")
             continue
@@ -159,7 +159,7 @@ def main():
             lambda: build(arguments.network), recipe, seed, train_set, test_set, device
         )
         last, best = history.iloc[-1], history["test_accuracy"].idxmax()
-        row = dict(zip(("network", "recipe", "seed"), key))
+        row = dict(zip(KEY, key))
         row |= {"parameters": count_parameters(network), "epochs": recipe["epochs"]}
         row |= {name: f"{last[name]:.5f}" for name in MEASURED}
         row |= {"best_epoch": best, "best_accuracy": f"{history['test_accuracy'][best]:.5f}"}
