@@ -47,7 +47,7 @@ RECIPES = {
         "weight_decay": 5e-4,
         "augmentation": {"degrees": 10, "translate": 0.05, "scale": 0.1},
     },
-    # For the clock, with FastNet.
+    # For the clock, with FastNet. Of what was tried, it had the lowest validation loss.
     "fast": {
         "epochs": 6,
         "plain_epochs": 1,
@@ -736,6 +736,8 @@ def summarise(runs):
 @_styled
 def plot_comparison(summary, published):
     """Accuracy after the last epoch against parameters: mean ± standard deviation.
+
+    A thin line joins what one network reached with different recipes.
 
     Args:
         summary: what `summarise` returns.

@@ -129,18 +129,21 @@ def speed_sentences():
     """What README says about seconds, from experiments/speed.csv."""
     speed = pd.read_csv(ROOT / "experiments" / "speed.csv")
     fast = speed[speed["network"] == "FastNet"]
-    best = speed.groupby(["pipeline", "network"])["seconds"].min()
+    times = speed.groupby(["pipeline", "network"])["seconds"].agg(["mean", "min"])
+    mean, least = times["mean"], times["min"]
     epochs = utils.RECIPES["D"]["epochs"]
-    usual = best["usual", "D"] * epochs
+    usual = {"mean": mean["usual", "D"] * epochs, "least": least["usual", "D"] * epochs}
     return [
-        f"**{fast['seconds'].mean():.1f} seconds**",
+        f"**{mean['ours', 'FastNet']:.1f} seconds**",
         f"{fast['test_accuracy'].mean():.2%}".replace("%", " %"),
-        f"{best['usual', 'D']:.1f} seconds an epoch",
-        f"{usual:.0f} seconds for its {epochs} epochs",
-        f"{usual / fast['seconds'].mean():.0f} times",
-        f"{best['ours', 'Net']:.1f} seconds",
-        f"{best['usual', 'Net']:.1f} in the usual pipeline",
-        f"{best['usual', 'Net'] / best['ours', 'Net']:.1f} times",
+        f"{mean['usual', 'D']:.1f} seconds an epoch",
+        f"{usual['mean']:.0f} seconds for its {epochs} epochs",
+        f"{usual['mean'] / mean['ours', 'FastNet']:.1f} times",
+        f"fastest, {least['ours', 'FastNet']:.1f} against {usual['least']:.0f} seconds",
+        f"{usual['least'] / least['ours', 'FastNet']:.1f} times",
+        f"{least['ours', 'Net']:.1f} seconds",
+        f"{least['usual', 'Net']:.1f} in the usual pipeline",
+        f"{least['usual', 'Net'] / least['ours', 'Net']:.1f} times",
     ]
 
 
