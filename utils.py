@@ -735,40 +735,33 @@ def summarise(runs):
 
 @_styled
 def plot_comparison(summary, published):
-    """Accuracy after the last epoch against parameters: mean ± standard deviation.
+    """Accuracy after the last epoch, mean ± standard deviation, from few to many parameters.
 
-    A thin line joins what one network reached with different recipes.
+    Networks of nearly the same size would hide each other on a true scale, so they stand
+    side by side, in the order of their parameters.
 
     Args:
         summary: what `summarise` returns.
         published: the accuracy in percent that was published, by network.
     """
     figure, ax = plt.subplots(figsize=(8, 4.5))
-    own = [network == recipe for network, recipe in summary.index]
-    named = summary.index.get_level_values("network")
+    names, recipes = (summary.index.get_level_values(k) for k in summary.index.names)
+    sizes = summary.groupby(names)["parameters"].first().sort_values()
+    places = names.map({name: k for k, name in enumerate(sizes.index)})
     looks = {
-        "as published, run again": (own, {"color": "C3", "marker": "o", "mfc": "white"}),
-        "our recipes": ([not o for o in own], {"color": "C0", "marker": "s"}),
+        "as published, run again": (names == recipes, -0.12, {"color": "C3", "mfc": "white"}),
+        "with our recipes": (names != recipes, 0.12, {"color": "C0", "marker": "s"}),
     }
-    for label, (chosen, look) in looks.items():
-        rows = summary[chosen]
-        ax.errorbar(
-            rows["parameters"], rows["mean"], rows["sd"], **look, label=label, ls="", capsize=3
-        )
-    claims = summary[own].droplevel("recipe").join(published.rename("claim")).dropna()
-    claimed = {"color": "0.4", "marker": "x", "ls": "", "label": "what was published"}
-    ax.plot(claims["parameters"], claims["claim"], **claimed)
-    sizes = summary.groupby(named)["parameters"].first()
-    for network, rows in summary.groupby(named):
-        size, lowest, highest = sizes[network], rows["mean"].min(), rows["mean"].max()
-        ax.plot([size, size], [lowest, highest], color="0.6", linewidth=1, zorder=0)
-        crowded = sizes.between(size + 1, size + 500).any()  # then to the left, else to the right
-        look = {"ha": "right" if crowded else "left", "fontweight": "bold"}
-        shift = (-7 if crowded else 7, 4)
-        ax.annotate(network, (size, highest), shift, textcoords="offset points", **look)
+    for label, (rows, aside, look) in looks.items():
+        look = {"marker": "o", "ls": "", "capsize": 4, "label": label} | look
+        ax.errorbar(places[rows] + aside, summary["mean"][rows], summary["sd"][rows], **look)
+    claimed = [sizes.index.get_loc(name) - 0.12 for name in published.index]
+    ax.plot(claimed, published, color="0.4", marker="x", ls="", label="what was published")
     ax.axhline(99.4, color="0.5", linewidth=1, linestyle=":")
-    ax.set(xlabel="parameters", ylabel="accuracy after the last epoch (%)", xlim=(6000, 21_000))
-    ax.xaxis.set_major_formatter("{x:,.0f}")
+    ticks = [f"{name}\n{size:,}" for name, size in sizes.items()]
+    ax.set(xticks=range(len(sizes)), xticklabels=ticks, xlabel="network, parameters")
+    ax.set(ylabel="accuracy after the last epoch (%)")
+    ax.grid(False, axis="x")
     ax.legend(loc="lower left")
     return figure
 
