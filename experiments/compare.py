@@ -8,8 +8,9 @@ Runs that stand there already are not repeated, so that the script can be stoppe
 started again; the run in progress is lost. With --again they are repeated and compared
 with their row instead: on the same kind of CPU, with as many threads, nothing may differ.
 
-weights/ keeps what seed 1 of our recipes made of each network, for notebook 3, and
-images/accuracy.png shows all that stands in results.csv.
+weights/ keeps what seed 1 of our recipe made of each network, for notebook 3, and
+images/accuracy.png shows what stands in results.csv. Rows of your own experiments belong
+into a file of your own: --results FILE. Run one at a time, for the sake of the seconds.
 """
 
 import argparse
@@ -46,6 +47,8 @@ RECIPES = utils.RECIPES | {  # for notebook 3: "fast" with one thing as in the r
     f"fast, {name}": utils.RECIPES["fast"] | change
     for name, change in {
         "constant rate 0.01": {"schedule": "constant", "learning_rate": 0.01},
+        "constant rate 0.04": {"schedule": "constant", "learning_rate": 0.04},
+        "constant rate 0.1": {"schedule": "constant", "learning_rate": 0.1},
         "batch 64, rate 0.125": {"batch_size": 64, "learning_rate": 0.125},
         "no augmentation": {"augmentation": {}},
         "no plain epoch": {"plain_epochs": 0},
@@ -114,6 +117,11 @@ def differences(path, row, columns):
     return [f"{c} {old[c]}, now {row[c]}" for c in columns if old[c] != str(row[c])]
 
 
+def our_recipe(network):
+    """The name of the recipe of ours for a network."""
+    return "fast" if network == "FastNet" else "ours"
+
+
 def published():
     """The accuracies that were published, in percent: the first lines in model.py say them."""
     claims = {}
@@ -145,15 +153,17 @@ def main():
     parser.add_argument("recipe", choices=RECIPES)
     parser.add_argument("seeds", type=int, nargs="+")
     parser.add_argument("--again", action="store_true", help="repeat finished runs and compare")
+    parser.add_argument("--results", type=Path, metavar="FILE", help="keep the rows there")
     arguments = parser.parse_args()
+    results = arguments.results or RESULTS
     device = best_device()
     train_set, test_set = load_mnist()
-    different = False
+    added = different = False
     for seed in arguments.seeds:
         key = (arguments.network, arguments.recipe, str(seed))
-        stands = key in finished(RESULTS, *KEY)
+        stands = key in finished(results, *KEY)
         if stands and not arguments.again:
-            print(f"{' '.join(key)}: stands in {RESULTS.name}")
+            print(f"{' '.join(key)}: stands in {results.name}")
             continue
         recipe = RECIPES[arguments.recipe]
         network, history = train_recipe(
@@ -165,17 +175,19 @@ def main():
         row |= {name: f"{last[name]:.5f}" for name in MEASURED}
         row |= {"best_epoch": best, "best_accuracy": f"{history['test_accuracy'][best]:.5f}"}
         row |= {"seconds": f"{history['seconds'].sum():.1f}", **machine(device)}
-        if arguments.recipe in ("ours", "fast") and seed == 1:
+        if stands:
+            changes = differences(results, row, (*MEASURED, "best_epoch", "best_accuracy"))
+            print(f"{' '.join(key)}: {'; '.join(changes) or 'the same again'}", flush=True)
+            different |= bool(changes)
+            continue
+        if results == RESULTS and key[1:] == (our_recipe(key[0]), "1"):
             WEIGHTS.mkdir(exist_ok=True)
             with replacing(WEIGHTS / f"{arguments.network}.pt") as file:
                 torch.save({k: v.cpu().contiguous() for k, v in network.state_dict().items()}, file)
-        if stands:
-            changes = differences(RESULTS, row, (*MEASURED, "best_epoch", "best_accuracy"))
-            print(f"{' '.join(key)}: {'; '.join(changes) or 'the same again'}", flush=True)
-            different |= bool(changes)
-        else:
-            append(RESULTS, row)
-    draw()
+        append(results, row)
+        added = True
+    if added and results == RESULTS:
+        draw()
     sys.exit(different)
 
 
