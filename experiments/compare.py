@@ -48,7 +48,6 @@ RECIPES = utils.RECIPES | {  # for notebook 3: "fast" with one thing as in the r
     for name, change in {
         "constant rate 0.01": {"schedule": "constant", "learning_rate": 0.01},
         "constant rate 0.04": {"schedule": "constant", "learning_rate": 0.04},
-        "constant rate 0.1": {"schedule": "constant", "learning_rate": 0.1},
         "batch 64, rate 0.125": {"batch_size": 64, "learning_rate": 0.125},
         "no augmentation": {"augmentation": {}},
         "no plain epoch": {"plain_epochs": 0},

@@ -139,7 +139,7 @@ def speed_sentences():
         f"{mean['usual', 'D']:.1f} seconds an epoch",
         f"{usual['mean']:.0f} seconds for its {epochs} epochs",
         f"{usual['mean'] / mean['ours', 'FastNet']:.1f} times",
-        f"fastest, {least['ours', 'FastNet']:.1f} against {usual['least']:.0f} seconds",
+        f"the fastest took {least['ours', 'FastNet']:.1f} and {usual['least']:.0f} seconds",
         f"{usual['least'] / least['ours', 'FastNet']:.1f} times",
         f"{least['ours', 'Net']:.1f} seconds",
         f"{least['usual', 'Net']:.1f} in the usual pipeline",
