@@ -35,12 +35,12 @@ from utils import (  # noqa: E402
     RECIPES,
     STD,
     best_device,
+    fit,
     load_mnist,
     prepare,
     replacing,
     seed_everything,
     test,
-    train,
 )
 
 RESULTS = Path(__file__).with_name("speed.csv")
@@ -89,7 +89,7 @@ def time_usual_epoch(name, recipe_name, train_set, test_set, device):
 
 
 def time_training(name, recipe_name, seed, train_set, test_set, device, epochs=None):
-    """Train as `utils.fit` does, `epochs` of the recipe or all.
+    """Train without testing, `epochs` of the recipe or all.
 
     Returns:
         (seconds, network, test_loader)
@@ -97,13 +97,11 @@ def time_training(name, recipe_name, seed, train_set, test_set, device, epochs=N
     recipe = RECIPES[recipe_name]
     start = time.perf_counter()
     seed_everything(seed)
-    network = build(name).to(device=device, memory_format=torch.channels_last)
+    network = build(name).to(device)
     ready = prepare(network, recipe, train_set, test_set, device)
-    train_loader, test_loader, optimizer, scheduler = ready
-    for epoch in range(1, (epochs or recipe["epochs"]) + 1):
-        if epoch > recipe["epochs"] - recipe.get("plain_epochs", 0):
-            train_loader.transform = None
-        train(network, device, train_loader, optimizer, epoch, scheduler)
+    train_loader, test_loader, *steps = ready
+    plain_epochs = recipe.get("plain_epochs", 0)
+    fit(network, train_loader, None, *steps, epochs or recipe["epochs"], plain_epochs=plain_epochs)
     synchronize(device)
     return time.perf_counter() - start, network, test_loader
 

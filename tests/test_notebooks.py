@@ -114,8 +114,8 @@ def results_table():
     published = compare.published()
     lines = ["| network | parameters | epochs | runs | last epoch | best epoch | published |"]
     lines.append("|---|---|---|---|---|---|---|")
-    own = {"Net": "ours", "TinyNet": "ours", "FastNet": "fast"} | {n: n for n in "ABCDE"}
-    for key in own.items():
+    own = [(name, compare.our_recipe(name)) for name in ("Net", "TinyNet", "FastNet")]
+    for key in [*own, *((name, name) for name in "ABCDE")]:
         row, claim = summary.loc[key], published.get(key[0])
         name = key[0] if key[0] == key[1] else f"**{key[0]}**"
         last = f"{row['mean']:.3f} ± {row['sd']:.3f}"
