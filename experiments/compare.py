@@ -118,7 +118,7 @@ def differences(path, row, columns):
 
 def our_recipe(network):
     """The name of the recipe of ours for a network."""
-    return "fast" if network == "FastNet" else "ours"
+    return {"FastNet": "fast", "TinyNet": "long"}.get(network, "ours")
 
 
 def published():
@@ -131,10 +131,17 @@ def published():
     return pd.Series(claims)
 
 
+def compared(summary):
+    """Of what `utils.summarise` returns, what a comparison of networks shows.
+
+    Each network as it was published, and with the recipe of ours.
+    """
+    return summary[[recipe in (network, our_recipe(network)) for network, recipe in summary.index]]
+
+
 def draw():
     """Draw images/accuracy.png from results.csv."""
-    summary = summarise(pd.read_csv(RESULTS))
-    summary = summary[[recipe in utils.RECIPES for _, recipe in summary.index]]
+    summary = compared(summarise(pd.read_csv(RESULTS)))
     with plt.style.context(utils.STYLE):
         figure = plot_comparison(summary, published())
         figure.savefig(ROOT / "images" / "accuracy.png", metadata={"Software": None})

@@ -1,5 +1,6 @@
 """The long runs: nothing is chosen by the test set, and a kill loses one run at most."""
 
+import contextlib
 import csv
 import random
 import signal
@@ -116,20 +117,25 @@ def test_the_average_of_weights_is_the_one_that_is_tested(few, capsys):
     assert last["1"][0] > 2 > last["none"][0]  # the first weights know nothing: log 10 and more
 
 
-def test_plain_epochs(few, monkeypatch):
-    """The last epochs see the images as they are."""
+@pytest.mark.parametrize("stopped", [False, True])
+def test_plain_epochs(stopped, few, monkeypatch):
+    """The last epochs see the images as they are; then the loader is as it was, stopped or not."""
     plain = []
     train = utils.train
 
     def spy(model, device, loader, *rest):
         plain.append(loader.transform is None)
+        if stopped and plain[-1]:
+            raise KeyboardInterrupt
         return train(model, device, loader, *rest)
 
     monkeypatch.setattr(utils, "train", spy)
     network = build("FastNet")
     ready = utils.prepare(network, utils.RECIPES["fast"] | {"epochs": 3}, *few, torch.device("cpu"))
-    utils.fit(network, *ready, 3, plain_epochs=1)
+    with pytest.raises(KeyboardInterrupt) if stopped else contextlib.nullcontext():
+        utils.fit(network, *ready, 3, plain_epochs=1)
     assert plain == [False, False, True]
+    assert ready[0].transform is not None
 
 
 def test_the_clock_times_the_training_of_the_recipe(few, monkeypatch):
@@ -151,11 +157,11 @@ def test_repeated_runs_are_compared(few, tmp_path, monkeypatch):
     monkeypatch.setattr(compare, "WEIGHTS", tmp_path / "weights")
     monkeypatch.setattr(compare, "load_mnist", lambda: few)
     monkeypatch.setattr(compare, "draw", lambda: None)
-    short = utils.RECIPES["ours"] | {"epochs": 1}
-    monkeypatch.setitem(compare.RECIPES, "ours", short)
+    short = utils.RECIPES["long"] | {"epochs": 1}
+    monkeypatch.setitem(compare.RECIPES, "long", short)
 
     def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["compare.py", "TinyNet", "ours", *arguments])
+        monkeypatch.setattr(sys, "argv", ["compare.py", "TinyNet", "long", *arguments])
         with pytest.raises(SystemExit) as stop:
             compare.main()
         return stop.value.code
