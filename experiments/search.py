@@ -40,6 +40,8 @@ FIVE = {"channels": (16, 20, 20, 24, 32)}
 TINY = {"channels": (10, 14, 14, 16, 16)}
 SOFT = {"translate": 0.05, "shear": 0}
 FAST = {"network": "FastNet", "channels": (), "batch_size": 256, "learning_rate": 0.5} | SOFT
+OURS = SOFT | {"dropout": 0.05}
+TINYNET = SOFT | {"network": "TinyNet", "channels": ()}
 VARIANTS = {  # changes to the base, and with which seeds
     "base": ({}, (0, 1)),
     "channels 16-24-24-40": (FOUR, (0,)),
@@ -68,6 +70,12 @@ VARIANTS = {  # changes to the base, and with which seeds
     "FastNet, 5 epochs, last one plain": (FAST | {"epochs": 5, "plain_epochs": 1}, (0, 1, 2, 3, 4)),
     "FastNet, 6 epochs": (FAST | {"epochs": 6}, (2, 3, 4)),
     "FastNet, 6 epochs, last one plain": (FAST | {"epochs": 6, "plain_epochs": 1}, (2, 3, 4)),
+    "ours": (OURS, (2, 3, 4)),
+    "ours, last epoch plain": (OURS | {"plain_epochs": 1}, (2, 3, 4)),
+    "ours, last two epochs plain": (OURS | {"plain_epochs": 2}, (2, 3, 4)),
+    "TinyNet": (TINYNET, (2, 3, 4)),
+    "TinyNet, weight decay 0.0001": (TINYNET | {"weight_decay": 1e-4}, (2, 3, 4)),
+    "TinyNet, 19 epochs": (TINYNET | {"epochs": 19}, (2, 3, 4)),
 }
 
 
