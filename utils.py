@@ -297,7 +297,7 @@ def make_optimizer(
     Returns:
         (optimizer, scheduler); call `scheduler.step()` after every batch.
     """
-    settings = {"lr": learning_rate, "weight_decay": weight_decay, "fused": True}
+    settings = {"lr": learning_rate, "weight_decay": weight_decay, "foreach": True}
     if schedule == "constant":
         optimizer = torch.optim.SGD(model.parameters(), momentum=0.9, **settings)
         return optimizer, torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1)
