@@ -43,7 +43,7 @@ from utils import (  # noqa: E402
 
 RESULTS = Path(__file__).with_name("results.csv")
 WEIGHTS = Path(__file__).with_name("weights")
-RECIPES = utils.RECIPES | {  # for notebook 3: "fast" with one thing as in the recipe of D, or added
+RECIPES = utils.RECIPES | {  # for notebook 3: "fast" with something as in the recipe of D, or added
     f"fast, {name}": utils.RECIPES["fast"] | change
     for name, change in {
         "constant rate 0.01": {"schedule": "constant", "learning_rate": 0.01},

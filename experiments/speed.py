@@ -1,4 +1,4 @@
-"""Seconds to 99.4 %, ours against the usual way, in one run on one machine.
+"""Seconds of a training, ours against the usual way, in one run on one machine.
 
     python experiments/speed.py
 

@@ -15,7 +15,7 @@ import torch
 from torch.utils.data import TensorDataset
 
 import utils
-from model import build, count_parameters
+from model import NETWORKS, build, count_parameters
 
 ROOT = Path(__file__).resolve().parents[1]
 EXPERIMENTS = ROOT / "experiments"
@@ -180,6 +180,12 @@ def test_repeated_runs_are_compared(few, tmp_path, monkeypatch):
     mine = tmp_path / "mine.csv"
     assert run("1", "--results", str(mine)) == 0
     assert loss in mine.read_text() and weights.read_bytes() == b"as it was"
+
+
+def test_the_figure_shows_each_network_as_published_and_with_ours():
+    shown = compare.compared(utils.summarise(pd.read_csv(compare.RESULTS))).index
+    ours = {(name, compare.our_recipe(name)) for name in NETWORKS}
+    assert shown.is_unique and {*shown} == ours | {(name, name) for name in "ABCDE"}
 
 
 def test_published_accuracies_are_found_in_the_docstrings():
