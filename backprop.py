@@ -1,20 +1,17 @@
 """Lesson 1: a 2-2-2 sigmoid network, defined once, as equations.
 
 The network has two inputs, two hidden neurons, two outputs, eight weights and no
-biases. Its eleven equations stand in `EQUATIONS`, and nowhere else. Everything that
-the lesson shows comes from them by code: the local derivatives, the chain rule, the
-simplified gradients, their LaTeX, plain-text and Excel forms, the float64 numbers,
-and the picture. Nobody types a gradient.
+biases. Its eleven equations are written down once, in `EQUATIONS`. From them the code
+derives the rest of the lesson: the local derivatives, the chain rule, the gradients,
+their LaTeX, plain-text and Excel forms, and the float64 numbers. No gradient is typed
+by hand.
 
-`workbook.py` writes the same network as a spreadsheet with live formulas.
+`figures.py` draws the network, `workbook.py` writes it as a spreadsheet.
 """
 
 from functools import cache
 from operator import index
-from pathlib import Path
-from zlib import crc32
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import sympy
@@ -43,6 +40,13 @@ with sympy.evaluate(False):  # keep each equation as it is written here
         E_total: E1 + E2,
     }
 
+SIGMOIDS = {  # a_h1 → h1, and so on: an activation and the weighted sum that it squeezes
+    activation: weighted_sum
+    for activation, equation in EQUATIONS.items()
+    if equation.has(sympy.exp)
+    for weighted_sum in equation.free_symbols
+}
+
 # The example that the whole lesson uses, and the six learning rates that it compares.
 INPUT_VALUES = (0.05, 0.10)
 TARGET_VALUES = (0.5, 0.5)
@@ -50,9 +54,8 @@ WEIGHT_VALUES = (0.15, 0.20, 0.25, 0.30, 0.40, 0.45, 0.50, 0.55)
 LEARNING_RATES = (0.1, 0.2, 0.5, 0.8, 1.0, 2.0)
 EPOCHS = 100
 
-# exp(x) overflows float64, and Excel's EXP, just above x = 709. A sigmoid is 0 to more
-# than 300 decimals by then, so exp(x) stops growing at x = 700, here and in the workbook.
-EXP_LIMIT = 700
+# exp(x) overflows float64, and so does Excel's EXP, for x above this: 709.78.
+LARGEST_EXPONENT = float(np.log(np.finfo(np.float64).max))
 
 
 # --- Derivatives, by code ----------------------------------------------------------
@@ -129,7 +132,7 @@ def gradient(variable):
 
 GRADIENTS = {weight: gradient(weight) for weight in WEIGHTS}
 
-# The columns of the spreadsheet, by the role that gives them their colour.
+# The columns of the spreadsheet, each with its role in the calculation.
 COLUMN_GROUPS = [
     ("epoch", ["epoch"]),
     ("target", [str(s) for s in TARGETS]),
@@ -143,15 +146,6 @@ COLUMN_GROUPS = [
 ]
 COLUMNS = [name for _, names in COLUMN_GROUPS for name in names]
 ROLES = {name: role for role, names in COLUMN_GROUPS for name in names}
-COLOURS = {
-    "epoch": "#E7E6E6",
-    "target": "#E4DFEC",
-    "input": "#D0F0F0",
-    "weight": "#DDEBF7",
-    "forward": "#E2EFDA",
-    "loss": "#D9D9D9",
-    "gradient": "#FCE4D6",
-}
 
 
 # --- Renderings --------------------------------------------------------------------
@@ -172,7 +166,7 @@ class _Excel(StrPrinter):
         return "{" + expr.name + "}"
 
     def _print_exp(self, expr):
-        return f"EXP(MIN({self._print(expr.args[0])},{EXP_LIMIT}))"
+        return f"EXP({self._print(expr.args[0])})"
 
 
 def to_text(expression):
@@ -217,22 +211,36 @@ def to_excel(expression):
 # --- Numbers -----------------------------------------------------------------------
 
 
-# What sympy.lambdify calculates with.
-NUMERIC = [{"exp": lambda x: np.exp(np.minimum(x, EXP_LIMIT))}, "numpy"]
+GIVEN = (*TARGETS, *INPUTS, *WEIGHTS)  # what a row of the spreadsheet starts from
 
 
-def _row_function(equations, gradients):
-    """Compile one spreadsheet row: targets, inputs, weights in; all that follows out."""
+def _compile_row(gradients):
+    """Compile one row: the values of `GIVEN` in; those of `EQUATIONS`, then ∂E/∂w, out."""
     return sympy.lambdify(
-        [*TARGETS, *INPUTS, *WEIGHTS],
-        [*equations, *(gradients[weight] for weight in WEIGHTS)],
-        modules=NUMERIC,
+        GIVEN,
+        [*EQUATIONS, *(gradients[weight] for weight in WEIGHTS)],
+        modules="numpy",
         # The equations are the common subexpressions: each is computed once, in order.
-        cse=lambda outputs: (list(equations.items()), outputs),
+        cse=lambda outputs: (list(EQUATIONS.items()), outputs),
     )
 
 
-spreadsheet_row = _row_function(EQUATIONS, GRADIENTS)
+_right_row = _compile_row(GRADIENTS)
+_COMPUTED = (*EQUATIONS, *(partial(E_total, weight) for weight in WEIGHTS))
+
+
+def spreadsheet_row(given, compiled=_right_row):
+    """Calculate one row: forward pass, loss and gradients.
+
+    Args:
+        given: a dict, symbol → number or array, for every symbol of `GIVEN`.
+
+    Returns:
+        A dict, symbol → number or array: the left-hand sides of `EQUATIONS`, then
+        ∂E/∂w1 … ∂E/∂w8, in the order of calculation.
+    """
+    with np.errstate(over="ignore"):  # exp gives infinity there, and the sigmoid is 0
+        return dict(zip(_COMPUTED, compiled(*(given[symbol] for symbol in GIVEN))))
 
 
 def _numbers(name, values, length):
@@ -251,20 +259,26 @@ def _numbers(name, values, length):
 
 
 def _network(inputs, targets, weights, one=False):
-    """Check a network's numbers. `one`: a single network, not a batch of them."""
-    arrays = (
-        _numbers("targets", targets, 2),
-        _numbers("inputs", inputs, 2),
-        _numbers("weights", weights, 8),
-    )
-    if one and any(array.ndim != 1 for array in arrays):
+    """Check a network's numbers and give them their names.
+
+    Args:
+        one: a single network, not a batch of them.
+
+    Returns:
+        A dict, symbol → float64 array of the leading shape, in the order of `GIVEN`.
+    """
+    groups = {
+        TARGETS: _numbers("targets", targets, 2),
+        INPUTS: _numbers("inputs", inputs, 2),
+        WEIGHTS: _numbers("weights", weights, 8),
+    }
+    if one and any(array.ndim != 1 for array in groups.values()):
         raise ValueError("give one network: 2 inputs, 2 targets and 8 weights")
-    return arrays
-
-
-def _arguments(*arrays):
-    """Split arrays of shape (..., k) into the arguments of a row function."""
-    return [array[..., k] for array in arrays for k in range(array.shape[-1])]
+    return {
+        symbol: array[..., k][()]  # [()] makes a number of an array without dimensions
+        for symbols, array in groups.items()
+        for k, symbol in enumerate(symbols)
+    }
 
 
 def gradient_descent(
@@ -274,7 +288,6 @@ def gradient_descent(
     learning_rate=1.0,
     epochs=EPOCHS,
     gradients=GRADIENTS,
-    equations=EQUATIONS,
 ):
     """Train by gradient descent, w ← w − η ∂E/∂w, and keep every number.
 
@@ -283,7 +296,6 @@ def gradient_descent(
         learning_rate: η, positive.
         epochs: how many rows. Row k holds epoch k: the weights after k updates.
         gradients: a dict, weight (symbol) → ∂E/∂weight (SymPy), to try wrong ones.
-        equations: a dict like `EQUATIONS`, to try wrong ones.
 
     Returns:
         A float64 DataFrame with the columns `COLUMNS`, a row an epoch.
@@ -292,20 +304,44 @@ def gradient_descent(
         ValueError: NaN, infinity, text, a wrong length, no epoch, a rate that is not
             positive, or numbers so large that they overflow float64.
     """
-    t, i, w = _network(inputs, targets, weights, one=True)
+    given = _network(inputs, targets, weights, one=True)
     learning_rate, epochs = check_training(learning_rate, epochs)
-    own = gradients is GRADIENTS and equations is EQUATIONS
-    row = spreadsheet_row if own else _row_function(equations, gradients)
+    compiled = _right_row if gradients is GRADIENTS else _compile_row(gradients)
     rows = []
     for epoch in range(epochs):
         with np.errstate(all="ignore"):  # an overflow is reported below, in words
-            computed = np.array(row(*t, *i, *w))
-        if not np.isfinite(computed).all():
-            raise ValueError(f"the numbers overflow in epoch {epoch}: use smaller ones")
-        forward, slopes = computed[: len(EQUATIONS)], computed[len(EQUATIONS) :]
-        rows.append([epoch, *t, *i, *w[:4], *forward[:4], *w[4:], *forward[4:], *slopes])
-        w = w - learning_rate * slopes
-    return pd.DataFrame(rows, columns=COLUMNS).astype({"epoch": int})
+            computed = spreadsheet_row(given, compiled)
+        _refuse_overflow(computed, epoch)
+        values = {symbol.name: value for symbol, value in (given | computed).items()}
+        rows.append({"epoch": epoch, **values})
+        for weight in WEIGHTS:
+            given[weight] = given[weight] - learning_rate * computed[partial(E_total, weight)]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _refuse_overflow(computed, epoch):
+    """Raise a ValueError where a number of a row overflows, in Python or in a spreadsheet."""
+    for weighted_sum in SIGMOIDS.values():
+        if computed[weighted_sum] < -LARGEST_EXPONENT:
+            raise ValueError(
+                f"exp(−{weighted_sum}) overflows in epoch {epoch}: {weighted_sum} is "
+                f"{computed[weighted_sum]:.6g}, below −{LARGEST_EXPONENT:.2f}. "
+                "Use smaller inputs or weights, or a smaller learning rate."
+            )
+    if not np.isfinite([*computed.values()]).all():
+        raise ValueError(f"the numbers overflow in epoch {epoch}: use smaller ones")
+
+
+def loss_curves(learning_rates=LEARNING_RATES, **settings):
+    """E_total by epoch (index) for each learning rate (columns), a DataFrame.
+
+    `settings` go to `gradient_descent`.
+    """
+    runs = {
+        rate: gradient_descent(learning_rate=rate, **settings).set_index("epoch")["E_total"]
+        for rate in learning_rates
+    }
+    return pd.DataFrame(runs).rename_axis(columns="η")
 
 
 def check_training(learning_rate, epochs):
@@ -331,8 +367,9 @@ def check_training(learning_rate, epochs):
 
 def closed_form_gradients(inputs, targets, weights):
     """The gradients by the formulas in `GRADIENTS`."""
-    row = spreadsheet_row(*_arguments(*_network(inputs, targets, weights)))
-    return np.stack(np.broadcast_arrays(*row[len(EQUATIONS) :]), axis=-1)
+    row = spreadsheet_row(_network(inputs, targets, weights))
+    slopes = [row[partial(E_total, weight)] for weight in WEIGHTS]
+    return np.stack(np.broadcast_arrays(*slopes), axis=-1)
 
 
 def finite_difference_gradients(inputs, targets, weights, step=1e-5):
@@ -340,23 +377,23 @@ def finite_difference_gradients(inputs, targets, weights, step=1e-5):
 
     The error is of order step² from the formula and E·1e-16/step from rounding.
     """
-    targets, inputs, weights = _network(inputs, targets, weights)
+    given = _network(inputs, targets, weights)
 
-    def loss(weights):
-        row = spreadsheet_row(*_arguments(targets, inputs, weights))
-        return row[list(EQUATIONS).index(E_total)]
+    def loss(weight, nudge):
+        return spreadsheet_row(given | {weight: given[weight] + nudge})[E_total]
 
-    nudges = step * np.eye(8)
-    return np.stack([(loss(weights + n) - loss(weights - n)) / (2 * step) for n in nudges], -1)
+    slopes = [(loss(weight, step) - loss(weight, -step)) / (2 * step) for weight in WEIGHTS]
+    return np.stack(np.broadcast_arrays(*slopes), axis=-1)
 
 
 def autograd_gradients(inputs, targets, weights):
     """The gradients by `torch.autograd` in float64, from a forward pass in matrices."""
     import torch
 
-    arrays = _network(inputs, targets, weights)
-    shape = np.broadcast_shapes(*(array.shape[:-1] for array in arrays))
-    t, i, w = (torch.tensor(np.broadcast_to(a, (*shape, a.shape[-1]))) for a in arrays)
+    given = _network(inputs, targets, weights)
+    numbers = np.broadcast_arrays(*given.values())
+    named = {symbol: torch.tensor(values) for symbol, values in zip(given, numbers)}
+    t, i, w = (torch.stack([named[s] for s in group], -1) for group in (TARGETS, INPUTS, WEIGHTS))
     w.requires_grad_()
     hidden_weights, output_weights = w.unflatten(-1, (2, 2, 2)).unbind(-3)
     a_h = torch.sigmoid(hidden_weights @ i.unsqueeze(-1))
@@ -365,7 +402,7 @@ def autograd_gradients(inputs, targets, weights):
     return torch.autograd.grad(loss, w)[0].numpy()
 
 
-# --- The derivation and the equations table -----------------------------------------------------------
+# --- The derivation and the equations table ----------------------------------------
 
 
 def derivation():
@@ -415,9 +452,8 @@ def equations_table(inputs=INPUT_VALUES, targets=TARGET_VALUES, weights=WEIGHT_V
         A DataFrame with an index of symbols and the columns quantity, chain rule,
         simplified, why and value.
     """
-    t, i, w = _network(inputs, targets, weights, one=True)
-    values = dict(zip([*TARGETS, *INPUTS, *WEIGHTS], [*t, *i, *w]))
-    values |= zip(EQUATIONS, spreadsheet_row(*values.values()))
+    given = _network(inputs, targets, weights, one=True)
+    values = given | spreadsheet_row(given)
     rows = {}
     for quantity, equation in EQUATIONS.items():
         rows[quantity] = (str(quantity), "", to_text(equation), _why_forward(quantity))
@@ -431,21 +467,6 @@ def equations_table(inputs=INPUT_VALUES, targets=TARGET_VALUES, weights=WEIGHT_V
     )
     table["value"] = [float(values[symbol]) for symbol in table.index]
     return table
-
-
-def show_table(frame, numbers="{:.6f}"):
-    """Show a DataFrame in a notebook: text to the left, numbers in one format.
-
-    Unlike a bare Styler, its HTML is the same in every run, so that nbval can compare it.
-    """
-    from IPython.display import HTML
-
-    text = [column for column in frame if not pd.api.types.is_numeric_dtype(frame[column])]
-    left = [{"selector": "th, td", "props": "text-align: left"}]
-    decimals = {column: numbers for column in frame if frame[column].dtype.kind == "f"}
-    identity = format(crc32(repr((*frame.index, *frame.columns)).encode()), "08x")
-    style = frame.style.set_uuid(identity).format(decimals)
-    return HTML(style.set_table_styles({column: left for column in text}).to_html())
 
 
 def _why_forward(quantity):
@@ -464,120 +485,3 @@ def _why_forward(quantity):
 def _why_backward(variable):
     ways = [" → ".join(map(str, path)).replace("E_total", "E") for path in paths(variable)]
     return f"one path: {ways[0]}" if len(ways) == 1 else "two paths, added: " + "; ".join(ways)
-
-
-# --- Pictures ----------------------------------------------------------------------
-
-STYLE = Path(__file__).parent / "notebooks" / "lesson.mplstyle"
-
-_POSITIONS = {
-    i1: (0, 1), i2: (0, -1),
-    h1: (1.7, 1), h2: (1.7, -1), a_h1: (2.7, 1), a_h2: (2.7, -1),
-    o1: (4.4, 1), o2: (4.4, -1), a_o1: (5.4, 1), a_o2: (5.4, -1),
-    t1: (5.4, 2), t2: (5.4, -2), E1: (6.7, 1), E2: (6.7, -1), E_total: (7.8, 0),
-}  # fmt: skip
-
-
-def _edges():
-    """Yield (from, to, weight or None) for every arrow of the network."""
-    for quantity, equation in EQUATIONS.items():
-        for source in _POSITIONS:
-            if equation.has(source):
-                terms = [term for term in equation.args if term.has(source)]
-                weight = next((w for w in WEIGHTS if terms[0].has(w)), None)
-                yield source, quantity, weight
-
-
-def draw_network(values=None, weights=None, title=""):
-    """Draw the network of `EQUATIONS`.
-
-    Args:
-        values: one row of `gradient_descent`. With it, a node shows the value that
-            flows forward, and an arrow the gradient that flows back along it: ∂E/∂w
-            where the edge has a weight, else the derivative of E by the quantity that
-            the arrow points to. Wider and darker means larger (logarithmic).
-        weights: 8 numbers to write on the edges when there are no values.
-
-    Returns:
-        The matplotlib Figure.
-    """
-    if values is None:
-        texts = {w: str(w) if weights is None else f"{w} = {weights[k]:g}"
-                 for k, w in enumerate(WEIGHTS)}  # fmt: skip
-    else:
-        numbers = {symbol: values[str(symbol)] for symbol in (*_POSITIONS, *WEIGHTS)}
-    with plt.style.context(STYLE):
-        figure, axes = plt.subplots(figsize=(11, 4.8))
-        for source, goal, weight in _edges():
-            start, end = np.array(_POSITIONS[source]), np.array(_POSITIONS[goal])
-            if values is None:
-                arrow, colour, width = "-|>", "0.4", 1.3
-                label = "σ" if EQUATIONS[goal].has(sympy.exp) else texts.get(weight, "")
-            else:
-                slope = float(gradient(weight or source).xreplace(numbers))
-                size = np.clip(np.log10(abs(slope) + 1e-99) / 5 + 1, 0, 1)  # 1e-5 … 1
-                arrow, colour, width = "<|-", plt.cm.Reds(0.25 + 0.7 * size), 0.8 + 4.2 * size
-                label = f"∂E/∂{weight}\n{slope:.3g}" if weight else f"{slope:.3g}"
-            props = dict(arrowstyle=arrow, color=colour, lw=width, shrinkA=20, shrinkB=20)
-            axes.annotate("", end, start, arrowprops=props, zorder=1)
-            # A weight stands on its edge, near the arrow's tail, where the edges do not cross.
-            tail = 0.34 if values is None else 0.66
-            x, y = start + (end - start) * (tail if weight else 0.5) + (0, 0 if weight else 0.22)
-            box = dict(boxstyle="round,pad=0.15", fc="white", ec="none") if weight else None
-            axes.text(x, y, label, ha="center", va="center", size=9, bbox=box, zorder=2)
-        for symbol, (x, y) in _POSITIONS.items():
-            fill = COLOURS[ROLES[str(symbol)]]
-            axes.scatter(x, y, s=1650, color=fill, edgecolor="0.3", zorder=3)
-            label = f"${_latex_name(str(symbol))}$"
-            label += "" if values is None else f"\n{numbers[symbol]:.3g}"
-            axes.text(x, y, label, ha="center", va="center", size=9, zorder=4)
-        axes.set(xlim=(-0.5, 8.3), ylim=(-2.5, 2.5), title=title)
-        axes.axis("off")
-    return figure
-
-
-def plot_loss_curves(curves, title=""):
-    """Draw one loss curve a column, on a linear and on a logarithmic axis.
-
-    Args:
-        curves: a DataFrame, index epoch, a column a learning rate, E_total as values.
-
-    Returns:
-        The matplotlib Figure.
-    """
-    with plt.style.context(STYLE):
-        figure, (linear, logarithmic) = plt.subplots(1, 2, figsize=(11, 4))
-        curves.plot(ax=linear, ylabel="loss E", title="linear axis", legend=False)
-        curves.plot(ax=logarithmic, logy=True, title="logarithmic axis", legend=False)
-        figure.legend(*linear.get_legend_handles_labels(), title="η", loc="outside right center")
-        figure.suptitle(title)
-    return figure
-
-
-def loss_curves(learning_rates=LEARNING_RATES, **settings):
-    """E_total by epoch (index) for each learning rate (columns), a DataFrame.
-
-    `settings` go to `gradient_descent`.
-    """
-    runs = {
-        rate: gradient_descent(learning_rate=rate, **settings).set_index("epoch")["E_total"]
-        for rate in learning_rates
-    }
-    return pd.DataFrame(runs).rename_axis(columns="η")
-
-
-def main():
-    """Draw the figures in images/, which README and the workbook show."""
-    images = Path(__file__).parent / "images"
-    figures = {
-        "network": draw_network(),
-        "gradients": draw_network(gradient_descent(epochs=1).iloc[0]),
-        "loss_curves": plot_loss_curves(loss_curves()),
-    }
-    for name, figure in figures.items():
-        figure.savefig(images / f"{name}.png", metadata={"Software": None})
-        print(images / f"{name}.png")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,35 @@
+"""Write a file safely: whole or not at all.
+
+Workbooks, tables of results, weights and checkpoints are written with `replacing`. A
+crash or a kill in the middle of writing leaves the file that was there as it was.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def replacing(path, mode="wb", **settings):
+    """Open a new file that takes the place of `path` when the block ends without an error.
+
+    The data go to a temporary file in the same folder, and to the disk, before `path` is
+    replaced. After an exception the temporary file is gone and `path` is untouched.
+
+    Args:
+        path: the file to write; a symbolic link is followed.
+        mode, settings: those of `open`.
+
+    Raises:
+        OSError: the folder does not exist, the disk is full, or `path` can't be replaced.
+    """
+    path = Path(path).resolve()
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, mode, **settings) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
