@@ -181,20 +181,22 @@ def to_latex(expression):
     names = {}
     for symbol in expression.free_symbols:
         if symbol.name.startswith("∂"):
-            above, below = (_latex_name(part[1:]) for part in symbol.name.split("/"))
+            above, below = (latex_name(part[1:]) for part in symbol.name.split("/"))
             names[symbol] = rf"\frac{{\partial {above}}}{{\partial {below}}}"
         else:
-            names[symbol] = _latex_name(symbol.name)
+            names[symbol] = latex_name(symbol.name)
     return sympy.latex(expression, order="none", symbol_names=names, mul_symbol="dot")
 
 
 def aligned(equalities):
     """Write the equalities of a step of `derivation` in LaTeX, one a line."""
-    lines = [" = ".join(map(to_latex, equality)).replace(" = ", " &= ", 1) for equality in equalities]
+    lines = [
+        " = ".join(map(to_latex, equality)).replace(" = ", " &= ", 1) for equality in equalities
+    ]
     return r"\begin{aligned}" + r" \\[4pt] ".join(lines) + r"\end{aligned}"
 
 
-def _latex_name(name):
+def latex_name(name):
     """a_h1 → a_{h1}, w5 → w_{5}, E_total → E."""
     return "E" if name == "E_total" else sympy.latex(sympy.Symbol(name))
 

@@ -6,12 +6,15 @@ Options added:
 """
 
 import copy
+import itertools
 import os
 import re
 from pathlib import Path
 
+import nbformat
 import pytest
 from guard import problems, promise
+from nbval.plugin import IPyNbCell, IPyNbFile
 
 ROOT = Path(__file__).parent
 SANITIZE = ROOT / "tests" / "nbval_sanitize.cfg"
@@ -41,20 +44,25 @@ def pytest_xdist_make_scheduler(config, log):
     return LoadScopeScheduling(config, log)
 
 
-# --- Which section a cell belongs to, in reports and in JUnit XML -------------------
+# --- The test "is compared", and sections in reports and in JUnit XML ---------------
 
 
-def is_cell(item):
-    return hasattr(item, "cell_num")
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    """Put "is compared" before a notebook's cells; it stands alone if there are none.
 
-
-def pytest_collection_modifyitems(items):
-    for position in reversed(range(len(items))):
-        item = items[position]
-        if is_cell(item):
-            item.user_properties.append(("section", section_of(item.parent.nb, item.cell_num)))
-            if item.cell_num == 0:
-                items.insert(position, Guard.from_parent(item.parent, name="is compared"))
+    A notebook that cannot be read, such as an empty file, is that test's failure. As an
+    error of pytest's collection it would, without -n, stop the regrading of a whole class.
+    """
+    report = yield
+    if isinstance(collector, IPyNbFile):
+        if report.failed:
+            report.outcome, report.longrepr, report.result = "passed", None, []
+        for item in report.result:
+            section = section_of(collector.nb, item.cell_num)
+            item.user_properties.append(("section", section))
+        report.result.insert(0, Guard.from_parent(collector, name="is compared"))
+    return report
 
 
 class Guard(pytest.Item):
@@ -65,7 +73,13 @@ class Guard(pytest.Item):
         self.user_properties.append(("section", "the whole notebook"))
 
     def runtest(self):
-        if found := problems(self.parent.nb, promise(self.path.name)):
+        try:
+            # Not nbformat.read, which adds ids that are missing.
+            notebook = nbformat.reader.reads(self.path.read_text(encoding="utf-8"))
+            notebook = nbformat.convert(notebook, 4)
+        except Exception as error:  # noqa: BLE001, whatever a student's file makes it raise
+            pytest.fail(f"the notebook cannot be read: {error}", pytrace=False)
+        if found := problems(notebook, promise(self.path.name)):
             pytest.fail("\n".join(found), pytrace=False)
 
     def reportinfo(self):
@@ -86,15 +100,28 @@ def section_of(notebook, cell_number):
 
 
 def difference(text):
-    """The first expected and found line of nbval's report, or the error's last line."""
+    """The first line that differs in nbval's report of a failed cell.
+
+    Returns:
+        (expected, found); ("", the last line) where the report compares no lines.
+    """
     text = re.sub(r"\x1b\[[0-9;]*m", "", text)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    # nbval asks pytest to explain notebook == run: "+" is the left side, "-" the right one.
-    expected = [line[1:].strip() for line in lines if line.startswith("+ ")]
-    found = [line[1:].strip() for line in lines if line.startswith("- ")]
-    if expected or found:
-        return (expected or [""])[0], (found or [""])[0]
-    return "", lines[-1] if lines else ""
+    _, explained, lines = text.rpartition("assert reference_output == test_output failed:")
+    listed = re.search(
+        r"<<<< Reference outputs? from ipynb file:\n(.*)\n *====.*? output:\n(.*)\n *>>>>",
+        text,
+        re.DOTALL,
+    )
+    if explained:  # by pytest, as notebook == run: "+" is the left side, "-" the right one
+        expected, found = (re.findall(rf"^  [{sign}] (.*)", lines, re.MULTILINE) for sign in "+-")
+        if expected or found:
+            return (expected or [""])[0], (found or [""])[0]
+    elif listed:  # by nbval, because there are more outputs than expected, or fewer
+        pairs = itertools.zip_longest(
+            *(part.splitlines() for part in listed.groups()), fillvalue=""
+        )
+        return next((pair for pair in pairs if pair[0] != pair[1]), ("", ""))
+    return "", (text.strip().splitlines() or [""])[-1]
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -114,7 +141,8 @@ def pytest_terminal_summary(terminalreporter):
             terminalreporter.line(f"    found:    {found[:150]}")
     mutations = [
         (report.nodeid, *dict(report.user_properties)["mutations"])
-        for report in terminalreporter.getreports("passed")
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.getreports(outcome)
         if "mutations" in dict(report.user_properties)
     ]
     if mutations:
@@ -131,23 +159,29 @@ def pytest_terminal_summary(terminalreporter):
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item):
     result = yield
-    if item.config.option.mutate and is_cell(item) and item.options["check"]:
+    if item.config.option.mutate and isinstance(item, IPyNbCell) and item.options["check"]:
         total, missed = 0, []
-        for mutant, where in mutants(item.cell.outputs):
+        for mutant, digit in mutants(item.cell.outputs):
             total += 1
             if item.compare_outputs(item.test_outputs, mutant):
-                missed.append(where)
+                missed.append(digit)
         if total:
             item.user_properties.append(("mutations", (total - len(missed), total)))
-        assert not missed, f"nbval does not see these changed digits: {missed}"
+        if missed:
+            pytest.fail(
+                f"nbval does not see {len(missed)} of {total} changed digits: {', '.join(missed)}"
+            )
     return result
 
 
 def mutants(outputs):
-    """Yield copies of a cell's outputs, one digit of a compared text changed in each."""
+    """Copies of a cell's outputs, one digit of a compared text changed in each.
+
+    Yields:
+        (outputs, digit): the copy, and the digit with the text around it.
+    """
     for k, output in enumerate(outputs):
-        places = output.get("data", output)
-        for kind, text in places.items():
+        for kind, text in output.get("data", output).items():
             if kind not in ("text", "text/plain", "text/html", "text/latex", "text/markdown"):
                 continue
             for found in re.finditer(r"\d", text):
@@ -156,4 +190,4 @@ def mutants(outputs):
                 changed = text[: found.start()] + other + text[found.end() :]
                 target = mutant[k].get("data", mutant[k])
                 target[kind] = changed
-                yield mutant, (kind, found.start(), found[0])
+                yield mutant, f"{found[0]} in {text[max(0, found.start() - 8) : found.end() + 8]!r}"

@@ -1,13 +1,15 @@
 """Lesson 2: small CNNs for MNIST, ours and five published ones.
 
 Every network takes images of shape (N, 1, 28, 28) and returns logits of shape (N, 10):
-scores before the softmax, one a class. `build` makes a network by its name. How to
-train them stands in `utils.py`.
+scores before the softmax, one a class. `build` makes a network by its name, `summary`
+describes one layer by layer. How to train them stands in `utils.py`.
 
 In the tables, RF is the receptive field: how many input pixels, in a row, one value of
 that layer can see. Counts are parameters; the published convolutions have biases.
 """
 
+import pandas as pd
+import torch
 from torch import nn
 
 
@@ -306,6 +308,18 @@ NETWORKS = {
 }  # fmt: skip
 
 
+# The accuracy that was reported for a published network, in percent of the test set: the
+# best where several were reported. None was for B.
+PUBLISHED_ACCURACY = {"A": 99.45, "C": 99.60, "D": 99.48, "E": 99.43}
+
+# The recipe of ours for each network, by its name in `utils.RECIPES`. The recipe that was
+# published for A to E has the name of its network.
+OUR_RECIPE = {
+    "Net": "ours", "TinyNet": "long", "FastNet": "fast",
+    "A": "ours", "B": "ours", "C": "ours", "D": "ours", "E": "ours",
+}  # fmt: skip
+
+
 def build(name):
     """Make a network by its name; a ValueError lists the names there are."""
     if name not in NETWORKS:
@@ -316,3 +330,56 @@ def build(name):
 def count_parameters(network):
     """The number of trainable parameters."""
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
+
+
+@torch.no_grad()
+def summary(network):
+    """Layer by layer: output size, receptive field, parameters, multiply-adds an image.
+
+    Multiply-adds are those of convolutions and fully connected layers, a bias counted as
+    one; the other layers' are few and left out. The receptive field of a layer with kernel
+    k grows by (k − 1) times the product of all strides before it (Araujo, Norris and Sim,
+    Distill 2019).
+
+    Args:
+        network: a `DigitNet`.
+
+    Returns:
+        A DataFrame, a row a layer; its last row is the total.
+    """
+    was_training = network.training
+    network.eval()
+    values = torch.zeros(1, 1, 28, 28, device=next(network.parameters()).device)
+    rows, field, stride = [], 1, 1
+    for layer in network.layers:
+        kernel, step = _window(layer, width=values.shape[-1])
+        values = layer(values)
+        field, stride = field + (kernel - 1) * stride, stride * step
+        parameters = count_parameters(layer)
+        weighted = isinstance(layer, (nn.Conv2d, nn.Linear))
+        rows.append(
+            {
+                "layer": type(layer).__name__,
+                "kernel": f"{kernel}×{kernel}" if kernel > 1 or step > 1 else "",
+                "output": "×".join(map(str, values.shape[1:])),
+                "receptive field": field,
+                "parameters": parameters,
+                "multiply-adds": parameters * values[0, 0].numel() if weighted else 0,
+            }
+        )
+    network.train(was_training)
+    table = pd.DataFrame(rows)
+    total = {"layer": "total", "kernel": "", "output": "", "receptive field": field}
+    total |= table[["parameters", "multiply-adds"]].sum().to_dict()
+    return pd.concat([table, pd.DataFrame([total])], ignore_index=True)
+
+
+def _window(layer, width):
+    """Kernel size and stride of a layer that slides over the image, else (1, 1)."""
+    if isinstance(layer, nn.AdaptiveAvgPool2d):
+        return width, 1
+    if isinstance(layer, (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)):
+        sizes = (layer.kernel_size, layer.stride)
+        kernel, step = (size[0] if isinstance(size, tuple) else size for size in sizes)
+        return kernel, step
+    return 1, 1

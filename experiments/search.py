@@ -11,19 +11,21 @@ The sets of seeds 0 and 1 chose "ours", those of 2 to 4 what was asked later: no
 shows it.
 """
 
+import argparse
 import sys
+from dataclasses import fields
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "experiments")]
+FOLDER = Path(__file__).resolve().parent
+sys.path[:0] = [str(FOLDER.parent), str(FOLDER)]
 
-from compare import append, finished, machine, train_recipe  # noqa: E402
-
+from compare import machine  # noqa: E402
+from mnist import load_mnist, split  # noqa: E402
 from model import Net, build, count_parameters  # noqa: E402
-from utils import best_device, load_mnist, split  # noqa: E402
+from results import append, finished  # noqa: E402
+from utils import RandomAffine, Recipe, best_device, train_network  # noqa: E402
 
-RESULTS = Path(__file__).with_name("search.csv")
-AUGMENTATION = ("degrees", "translate", "scale", "shear")
+RESULTS = FOLDER / "search.csv"
 BASE = {
     "network": "Net",
     "epochs": 12,
@@ -82,29 +84,45 @@ VARIANTS = {  # changes to the base, and with which seeds
 }
 
 
-def make(settings):
+def make_network(settings):
     """The network of a variant: `Net` with other channels, or another one as it is."""
     if settings["network"] != "Net":
         return build(settings["network"])
     return Net(settings["channels"], settings["dropout"])
 
 
-def main():
+def make_recipe(settings):
+    """The recipe of a variant."""
+    augmentation, recipe = (
+        {field.name: settings[field.name] for field in fields(kind) if field.name in settings}
+        for kind in (RandomAffine, Recipe)
+    )
+    return Recipe(**recipe, augmentation=RandomAffine(**augmentation))
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("variants", nargs="*", metavar="VARIANT", help="all, if none is named")
+    variants = parser.parse_args(arguments).variants or list(VARIANTS)
+    for variant in variants:
+        if variant not in VARIANTS:
+            parser.error(f"no variant {variant!r}; there are: {'; '.join(VARIANTS)}")
     device = best_device()
     train_set = load_mnist(test=False)
-    for variant in sys.argv[1:] or VARIANTS:
+    for variant in variants:
         change, seeds = VARIANTS[variant]
+        settings = BASE | change
         for seed in seeds:
             if (variant, str(seed)) in finished(RESULTS, "variant", "seed"):
                 continue
             print(f"--- {variant}, seed {seed}", flush=True)
-            settings = BASE | change
-            recipe = {name: settings[name] for name in settings if name not in AUGMENTATION}
-            recipe["augmentation"] = {name: settings[name] for name in AUGMENTATION}
-            network, history = train_recipe(
-                lambda: make(settings),
-                recipe, seed, *split(train_set, seed=seed), device,
-            )  # fmt: skip
+            network, history = train_network(
+                lambda settings=settings: make_network(settings),
+                make_recipe(settings),
+                seed,
+                *split(train_set, seed=seed),
+                device,
+            )
             last = history.iloc[-1].rename(lambda name: name.replace("test_", "validation_"))
             row = {"variant": variant, "seed": seed, **settings}
             row["channels"] = "-".join(map(str, settings["channels"]))

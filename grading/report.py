@@ -1,0 +1,116 @@
+"""Shows the results of checked workbooks: as text, as a table, as a CSV file.
+
+It takes the dicts that `workbooks.check_workbooks` returns, and decides nothing.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from files import replacing
+from grading.columns import missing_result
+from grading.reading import shown
+
+
+def write_csv(results, path):
+    """Write `results_table` as CSV, all of it or nothing.
+
+    A text that a spreadsheet program would take for a formula gets an apostrophe before
+    it: what a student typed must not be run on the instructor's machine.
+
+    Raises:
+        ValueError: the path is one of the workbooks, or ends in .xlsx.
+        FileNotFoundError: no such folder.
+    """
+    path = Path(path)
+    refuse_csv(path, [result["file"] for result in results])
+    table = results_table(results)
+    texts = table.select_dtypes(exclude="number").columns
+    table[texts] = table[texts].map(
+        lambda cell: (
+            f"'{cell}" if isinstance(cell, str) and cell[:1] in "=+-@\t\r" and cell else cell
+        )
+    )
+    text = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
+    with replacing(path, "w", **text) as file:
+        table.to_csv(file, index=False)
+
+
+def refuse_csv(path, files):
+    """Raise a ValueError where a CSV file would take the place of a workbook.
+
+    Raises:
+        FileNotFoundError: no such folder.
+    """
+    workbooks = {Path(file).resolve() for file in files}
+    if Path(path).suffix.lower() == ".xlsx" or Path(path).resolve() in workbooks:
+        raise ValueError(f"{path} is a workbook: name a .csv file to write the verdicts to")
+    if not Path(path).resolve().parent.is_dir():
+        raise FileNotFoundError(f"no such folder: {Path(path).resolve().parent}")
+
+
+def results_table(results):
+    """All verdicts as a DataFrame: a row for each column of a table.
+
+    A file that could not be checked has one row, with the reason as its cause.
+    """
+    lines = []
+    for result in results:
+        common = {"file": result["file"], "file_verdict": result["verdict"]}
+        for table in result["tables"]:
+            place = {key: value for key, value in table.items() if key != "columns"}
+            for name, column in table["columns"].items():
+                lines.append({**common, **place, "column": name, **column})
+        if not result["tables"]:
+            lines.append({**common, "verdict": "unreadable", "cause": result["reason"]})
+    keys = [
+        "file",
+        "file_verdict",
+        "sheet",
+        "header_row",
+        "eta",
+        "eta_source",
+        "column",
+        *missing_result(),
+    ]
+    return pd.DataFrame(lines, columns=keys).astype(
+        {key: "Int64" for key in ("header_row", "rows_checked", "rows_wrong")}
+    )
+
+
+def as_text(result):
+    """A result as text: what is wrong, where, why, and the right formula."""
+    lines = [f"{shown(result['file'])}: {result['verdict'].upper()}"]
+    lines += [
+        f"  {sentence}" for sentence in (result.get("reason"), *result.get("notes", ())) if sentence
+    ]
+    for table in result["tables"]:
+        columns = table["columns"]
+        by_verdict = {
+            verdict: [name for name, column in columns.items() if column["verdict"] == verdict]
+            for verdict in ("right", "wrong", "missing")
+        }
+        rows = max(c["rows_checked"] for c in columns.values())
+        rate = (
+            "η unknown" if table["eta"] is None else f"η = {table['eta']:g} ({table['eta_source']})"
+        )
+        lines.append(
+            f"  {table['sheet']}, header in row {table['header_row']}, {rows} rows, {rate}"
+        )
+        lines.append(f"    right: {len(by_verdict['right'])} of {len(columns)} columns")
+        if by_verdict["missing"]:
+            lines.append(f"    missing: {', '.join(by_verdict['missing'])}")
+        for name in by_verdict["wrong"]:
+            column = columns[name]
+            error = column["max_relative_error"]
+            size = "" if error is None else f", up to {100 * error:.2g} % off"
+            lines.append(
+                f"    WRONG {name}: {column['rows_wrong']} of {column['rows_checked']} rows, "
+                f"first {column['first_wrong']}{size}"
+            )
+            lines.append(
+                f"      why:   {column['cause'] or 'no mistake in the catalogue gives these numbers'}"
+            )
+            lines.append(f"      yours: {column['formula'] or '(empty)'}")
+            lines.append(f"      right: {column['expected_formula']}")
+    return "\n".join(lines)
