@@ -35,7 +35,7 @@ def example_report():
     mistake = {bp.w3: bp.GRADIENTS[bp.w3].subs(bp.a_h2, bp.a_h1)}
     with tempfile.TemporaryDirectory() as folder:
         path = samples.hand_in(Path(folder) / "bob.xlsx", mistake)
-        result = workbooks.check_workbook(path) | {"file": "bob.xlsx"}
+        result = workbooks.check_without_limits(path) | {"file": "bob.xlsx"}
     return f"```\n{report.as_text(result)}\n```"
 
 
@@ -47,8 +47,8 @@ def readme(text):
         "report": example_report(),
     }
     for name, part in parts.items():
-        pattern = rf"(<!-- {name} -->\n).*?(\n<!-- end -->)"
-        text, count = re.subn(pattern, lambda m, p=part: m[1] + p + m[2], text, flags=re.DOTALL)
+        pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
+        text, count = re.subn(pattern, lambda m, p=part: f"{m[1]}{p}\n{m[2]}", text, flags=re.DOTALL)
         if count != 1:
             raise ValueError(f"README.md must hold <!-- {name} --> … <!-- end --> once")
     return text
