@@ -16,7 +16,6 @@ from zlib import crc32
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from cycler import cycler
 
 import backprop as bp
 from files import replacing
@@ -39,7 +38,7 @@ STYLE = {
     "axes.spines.right": False,
     "legend.frameon": False,
     "lines.linewidth": 1.8,
-    "axes.prop_cycle": cycler(color=CURVE_COLOURS) + cycler(linestyle=CURVE_DASHES),
+    "axes.prop_cycle": plt.cycler(color=CURVE_COLOURS, linestyle=CURVE_DASHES),
 }
 # The colour of a quantity by its role (`backprop.ROLES`), in pictures and in the workbook.
 ROLE_COLOURS = {
