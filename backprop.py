@@ -63,7 +63,7 @@ LARGEST_EXPONENT = float(np.log(np.finfo(np.float64).max))
 
 @cache
 def local_derivative(quantity, variable):
-    """Differentiate one equation by one of the symbols on its right-hand side.
+    """Differentiate one equation with respect to a symbol on its right-hand side.
 
     The slope of a sigmoid is given in terms of the sigmoid's own output:
     ∂a_h1/∂h1 = a_h1·(1 − a_h1). To get there, its equation is solved for h1.
@@ -236,6 +236,7 @@ def spreadsheet_row(given, compiled=_right_row):
 
     Args:
         given: a dict, symbol → number or array, for every symbol of `GIVEN`.
+        compiled: what `_compile_row` returns; by default, with the right gradients.
 
     Returns:
         A dict, symbol → number or array: the left-hand sides of `EQUATIONS`, then
@@ -368,7 +369,18 @@ def check_training(learning_rate, epochs):
 
 
 def closed_form_gradients(inputs, targets, weights):
-    """The gradients by the formulas in `GRADIENTS`."""
+    """The gradients by the formulas in `GRADIENTS`.
+
+    Args:
+        inputs, targets: arrays of shape (..., 2).
+        weights: array of shape (..., 8), w1 to w8.
+
+    Returns:
+        ∂E/∂w1 … ∂E/∂w8, float64, shape (..., 8).
+
+    Raises:
+        ValueError: not numbers, not finite, or another shape.
+    """
     row = spreadsheet_row(_network(inputs, targets, weights))
     slopes = [row[partial(E_total, weight)] for weight in WEIGHTS]
     return np.stack(np.broadcast_arrays(*slopes), axis=-1)
@@ -377,7 +389,8 @@ def closed_form_gradients(inputs, targets, weights):
 def finite_difference_gradients(inputs, targets, weights, step=1e-5):
     """The gradients by central differences, (E(w + step) − E(w − step)) / (2 step).
 
-    The error is of order step² from the formula and E·1e-16/step from rounding.
+    Arguments and result are those of `closed_form_gradients`. The error is of order step²
+    from the formula and E·1e-16/step from rounding.
     """
     given = _network(inputs, targets, weights)
 
@@ -389,7 +402,10 @@ def finite_difference_gradients(inputs, targets, weights, step=1e-5):
 
 
 def autograd_gradients(inputs, targets, weights):
-    """The gradients by `torch.autograd` in float64, from a forward pass in matrices."""
+    """The gradients by `torch.autograd` in float64, from a forward pass in matrices.
+
+    Arguments and result are those of `closed_form_gradients`.
+    """
     import torch
 
     given = _network(inputs, targets, weights)

@@ -2,7 +2,7 @@
 
 Options added:
     --mutate   after a notebook cell has passed, change each digit of its committed
-               outputs, one at a time, and see that nbval's comparison fails each time
+               outputs, one at a time, and check that nbval's comparison fails each time
 """
 
 import copy
@@ -22,7 +22,7 @@ SANITIZE = ROOT / "tests" / "nbval_sanitize.cfg"
 
 
 def pytest_addoption(parser):
-    parser.addoption("--mutate", action="store_true", help="see that nbval catches each digit")
+    parser.addoption("--mutate", action="store_true", help="check that nbval sees changed digits")
 
 
 def pytest_configure(config):

@@ -1,7 +1,7 @@
-"""Every figure and table style of the lessons: one look.
+"""The figures of both lessons, and the style of their tables.
 
 Lesson 1 draws its network from the equations of `backprop.py`. The figures of lesson 2
-take tensors and DataFrames, and know neither networks nor files of data.
+take tensors and DataFrames; they load no network and read no data file.
 
     python figures.py        draw lesson 1's pictures into images/
 
@@ -111,8 +111,8 @@ def draw_network(values=None, weights=None, title=""):
     Args:
         values: one row of `gradient_descent`. With it, a node shows the value that
             flows forward, and an arrow the gradient that flows back along it: ∂E/∂w
-            where the edge has a weight, else the derivative of E by the quantity that
-            the arrow points to. Wider and darker means larger (logarithmic).
+            where the edge has a weight, else the derivative of E with respect to the
+            quantity that the arrow points to. Wider and darker means larger (logarithmic).
         weights: 8 numbers to write on the edges when there are no values.
 
     Returns:
@@ -171,6 +171,8 @@ def plot_loss_curves(curves, title=""):
 
 
 # --- Lesson 2 ----------------------------------------------------------------------
+# Each plot_… returns the matplotlib Figure. A dataset is a TensorDataset of uint8 images
+# (N, 28, 28) and labels (N,).
 
 
 def _grid(images, titles, columns, size=1.1, colours=None):
@@ -223,7 +225,11 @@ def plot_classes(train_set, test_set):
 
 @styled
 def plot_history(history):
-    """Loss and accuracy by epoch, for training (augmented images) and test."""
+    """Loss and accuracy by epoch, for training (augmented images) and test.
+
+    Args:
+        history: the DataFrame that `utils.fit` returns.
+    """
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4))
     for k, part in enumerate(("train", "test")):
         line = {
@@ -245,7 +251,11 @@ def plot_history(history):
 
 @styled
 def plot_confusion(labels, predictions):
-    """The confusion matrix: a row a label, a column a prediction; mistakes are shaded."""
+    """The confusion matrix: one row per label, one column per prediction; mistakes are shaded.
+
+    Args:
+        labels, predictions: int64 tensors (N,), digits 0 to 9.
+    """
     matrix = np.bincount(labels * 10 + predictions, minlength=100).reshape(10, 10)
     mistakes = matrix * (1 - np.eye(10, dtype=int))
     figure, ax = plt.subplots(figsize=(6, 5.4))
@@ -267,7 +277,7 @@ def plot_mistakes(dataset, logits, marked=(), panels=60, columns=12):
 
     Args:
         dataset: a TensorDataset of images (N, 28, 28) and labels (N,).
-        logits: what the network said of them, (N, 10).
+        logits: the network's outputs for these images, (N, 10).
         marked: indices whose label is known to be wrong; their titles are blue and starred.
         panels: how many pictures the figure has room for. The mistakes of which the network
             was surest come first; what is left stays empty, so that the size is always the same.
@@ -299,7 +309,7 @@ def plot_filters(filters, columns=8):
 
 @styled
 def plot_channels(maps, columns=8):
-    """Show what each channel of a layer makes of one image: maps (channels, height, width)."""
+    """Show a layer's output for one image, a picture per channel: (channels, height, width)."""
     return _grid(list(maps), None, columns, 1.0)
 
 
@@ -310,8 +320,8 @@ def plot_channels(maps, columns=8):
 def plot_comparison(summary, published):
     """Accuracy after the last epoch, mean ± standard deviation, from few to many parameters.
 
-    Networks of nearly the same size would hide each other on a true scale, so they stand
-    side by side, in the order of their parameters.
+    On a scale of parameters, networks of nearly the same size would overlap. So they are
+    placed at equal distances, ordered by their number of parameters.
 
     Args:
         summary: what `summarise` in experiments/results.py returns.

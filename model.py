@@ -2,10 +2,10 @@
 
 Every network takes images of shape (N, 1, 28, 28) and returns logits of shape (N, 10):
 scores before the softmax, one a class. `build` makes a network by its name, `summary`
-describes one layer by layer. How to train them stands in `utils.py`.
+describes one layer by layer. `utils.py` trains them.
 
-In the tables, RF is the receptive field: how many input pixels, in a row, one value of
-that layer can see. Counts are parameters; the published convolutions have biases.
+In the tables, RF is the receptive field: one value of that layer depends on a square of
+RF×RF input pixels. Parameters include biases, which the published convolutions have.
 """
 
 import pandas as pd
@@ -94,7 +94,7 @@ class TinyNet(Net):
 
 
 class FastNet(DigitNet):
-    """For the clock: 19,194 parameters, of which an epoch costs half as much as one of `Net`.
+    """For short training times: 19,194 parameters, an epoch in about half the time of `Net`.
 
     | layer                        | output  | RF | parameters |
     |------------------------------|---------|----|------------|
@@ -106,8 +106,8 @@ class FastNet(DigitNet):
     | 3×3, 16, BN, ReLU            | 1×1     | 28 |      4,640 |
     | fully connected              | 10      |    |        170 |
 
-    Pools shrink the maps early, and all channels are multiples of 16, which fill the CPU's
-    vector registers: 32 channels cost hardly more time than 24.
+    Two max pools shrink the maps early. All numbers of channels are multiples of 16, to fill
+    the vector registers of the CPU.
     """
 
     def __init__(self):
@@ -230,7 +230,7 @@ class NetC(DigitNet):
 
 
 class NetD(DigitNet):
-    """Published, 17,962 parameters: best epoch 99.48 % of 19, batch 64.
+    """Published, 17,962 parameters: 99.48 % in the best of 19 epochs, batch 64.
 
     | layer                                   | output | RF | parameters |
     |-----------------------------------------|--------|----|------------|
@@ -274,9 +274,10 @@ class NetE(DigitNet):
     | global average pool                     | 10     | 64 |            |
     | fully connected                         | 10     |    |        110 |
 
-    Published: four blocks, 32 channels in the first only, 1×1 to reduce, no pooling or
-    dropout in the last, global average pooling on 5×5, the count, batch 128. The places
-    of the pools, the padding (1 where not said) and the dropout are our reading of it.
+    Each 3×3 is followed by ReLU and batch norm; its padding is 1 unless the table says
+    unpadded. Published: four blocks, 32 channels in the first only, 1×1 to reduce, no
+    pooling or dropout in the last, global average pooling on 5×5, the number of parameters,
+    batch 128. Our guesses: where the pools are, the padding, and the dropout.
     """
 
     def __init__(self):
@@ -312,8 +313,8 @@ NETWORKS = {
 # best where several were reported. None was for B.
 PUBLISHED_ACCURACY = {"A": 99.45, "C": 99.60, "D": 99.48, "E": 99.43}
 
-# The recipe of ours for each network, by its name in `utils.RECIPES`. The recipe that was
-# published for A to E has the name of its network.
+# Which of our recipes each network is trained with, by its name in `utils.RECIPES`. The recipe
+# that was published for one of A to E has the name of its network there.
 OUR_RECIPE = {
     "Net": "ours", "TinyNet": "long", "FastNet": "fast",
     "A": "ours", "B": "ours", "C": "ours", "D": "ours", "E": "ours",

@@ -32,7 +32,7 @@ INPUT_BLOCK = {
 }  # fmt: skip
 STATE_CELL, STATE_END = "B10", "E10"  # what the input block says of itself
 
-# On Loss curves, E by epoch stands on the left; the six calculations stand far right.
+# On Loss curves, E by epoch is on the left, the six calculations are on the far right.
 RATES_ROW, CURVES_HEADER_ROW = 3, 4
 CURVES_FIRST_COLUMN = 27  # AB
 
@@ -55,7 +55,7 @@ YOUR_TURN_TARGETS = (0.01, 0.99)
 
 
 class Formats:
-    """The cell formats, made on first use and shared: one look for all sheets."""
+    """The cell formats of all sheets, each made on first use."""
 
     BASE = {"font_name": "Calibri", "font_size": 11, "valign": "vcenter"}
     BORDER = {"border": 1, "border_color": "#BFBFBF"}
@@ -107,8 +107,8 @@ class Formats:
         return {"num_format": number} if number else {}
 
 
-# The name of ∂E/∂w for each weight's, and the formulas with names in braces of the columns
-# that are computed.
+# SLOPES: the name of a weight → the name of its gradient column. FORMULAS: the name of a
+# computed column → its Excel formula, with the names of other columns in braces.
 SLOPES = {str(w): str(backprop.partial(backprop.E_total, w)) for w in WEIGHTS}
 FORMULAS = {str(symbol): backprop.to_excel(equation) for symbol, equation in EQUATIONS.items()}
 FORMULAS |= {SLOPES[str(w)]: backprop.to_excel(slope) for w, slope in GRADIENTS.items()}
@@ -178,6 +178,13 @@ def _absolute(cell):
 
 
 def write_equations(book, formats, network):
+    """Write the sheet Equations: the picture, the derivation, and a table of all quantities.
+
+    Args:
+        book: the XlsxWriter Workbook, which has the empty sheet already.
+        formats: a `Formats`.
+        network: a dict with inputs, targets and weights, as `gradient_descent` takes them.
+    """
     sheet = book.get_worksheet_by_name("Equations")
     sheet.set_column("A:A", 11)
     widths = {"chain rule": 48, "simplified": 48, "why": 46}
@@ -230,6 +237,11 @@ def write_equations(book, formats, network):
 
 
 def write_backpropagation(book, formats, run, learning_rate):
+    """Write the sheet Backpropagation: the input block, two charts, and a row for each epoch.
+
+    Args:
+        run: the DataFrame that `gradient_descent` returns for this learning rate.
+    """
     sheet = book.get_worksheet_by_name("Backpropagation")
     sheet.set_paper(8)  # A3
     sheet.set_column(0, 0, 8)
@@ -365,6 +377,11 @@ def _loss_chart(book, title, epochs, logarithmic):
 
 
 def write_loss_curves(book, formats, network, epochs, curve_styles):
+    """Write the sheet Loss curves: E by epoch for six learning rates, with eight charts.
+
+    Args:
+        curve_styles: for each learning rate its (colour, matplotlib dash style).
+    """
     sheet = book.get_worksheet_by_name("Loss curves")
     rates = backprop.LEARNING_RATES
     first, last = CURVES_HEADER_ROW + 1, CURVES_HEADER_ROW + epochs
@@ -442,6 +459,7 @@ def write_loss_curves(book, formats, network, epochs, curve_styles):
 
 
 def write_gradient_check(book, formats, run):
+    """Write the sheet Gradient check: each gradient of epoch 0 beside a finite difference."""
     sheet = book.get_worksheet_by_name("Gradient check")
     sheet.set_column(0, 16, 12)
     sheet.write_string("A1", "Is each gradient right? Ask the loss itself", formats("title"))
@@ -518,6 +536,7 @@ def write_gradient_check(book, formats, run):
 
 
 def write_your_turn(book, formats, network):
+    """Write the sheet Your turn: a yellow cell and a verdict for each of the eight gradients."""
     sheet = book.get_worksheet_by_name("Your turn")
     answers, verdicts, hints, solutions = (1, 2, 3, 13)  # columns
     sheet.set_column(0, 12, 12)

@@ -2,7 +2,7 @@
 
 The data sit as tensors on the training device. Batching and augmentation work there, on
 a whole batch at a time: a pipeline that prepares image after image would cost more than
-these small networks. The networks stand in `model.py`, the data set in `mnist.py`.
+these small networks. The networks are in `model.py`, the data set in `mnist.py`.
 """
 
 import contextlib
@@ -80,8 +80,8 @@ class Recipe:
         schedule: "one-cycle" or "constant": see `make_optimizer`.
         augmentation: how each batch is distorted; None shows the images as they are.
         plain_epochs: the last so many epochs show the images as they are.
-        average: keep a moving average of the weights, each step's counting this much
-            times those of the step after it, and test that after the last epoch; None: don't.
+        average: the decay of an exponential moving average of the weights, updated after
+            every step; the average is tested after the last epoch. None: no average.
 
     Raises:
         ValueError: another schedule, or more plain epochs than epochs.
@@ -100,20 +100,22 @@ class Recipe:
         if self.schedule not in ("one-cycle", "constant"):
             raise ValueError(f"unknown schedule {self.schedule!r}: use one-cycle or constant")
         if not 0 <= self.plain_epochs <= self.epochs:
-            raise ValueError(f"{self.plain_epochs} plain epochs of {self.epochs} epochs")
+            raise ValueError(
+                f"{self.plain_epochs} plain epochs of {self.epochs} epochs: "
+                "plain_epochs must be from 0 to epochs"
+            )
 
 
-# experiments/search.py chose ours on 55,000/5,000 splits of the training images; no test
-# image was looked at for it. The published ones go by the name of their network in model.py.
+# Ours were chosen with experiments/search.py, on 55,000/5,000 splits of the training images,
+# without the test images. A published recipe has the name of its network in model.py.
 AFFINE = RandomAffine(degrees=10, translate=0.05, scale=0.1)
 CROP = RandomAffine(degrees=15, crop=22, crop_probability=0.1)
 OURS = Recipe(12, 128, learning_rate=0.2, weight_decay=5e-4, augmentation=AFFINE)
 RECIPES = {
     "ours": OURS,
-    "long": replace(
-        OURS, epochs=19
-    ),  # for TinyNet; Net gained on one held-out set, lost on another
-    # For the clock, with FastNet.
+    # For TinyNet. With 18 epochs, Net was better on one held-out set and worse on the other.
+    "long": replace(OURS, epochs=19),
+    # For FastNet: a short training.
     "fast": replace(OURS, epochs=6, plain_epochs=1, batch_size=256, learning_rate=0.5),
     # Published: SGD, momentum 0.9, a rate of 0.01 to 0.03. Guessed: which of these rates, that
     # it is constant, the batch size of B and C, and the epochs of B ("under 20") and C.
@@ -136,7 +138,10 @@ class TensorLoader:
 
     Args:
         dataset: a TensorDataset of uint8 images (N, 28, 28) and labels (N,).
-        transform: called with a float batch in 0 … 1, before normalisation.
+        batch_size: B; the last batch may be smaller.
+        shuffle: draw a new order in every epoch.
+        transform: called with a float batch (B, 1, 28, 28) in 0 … 1, before normalisation.
+        device: where the data are kept and the batches made.
     """
 
     def __init__(self, dataset, batch_size, shuffle=False, transform=None, device="cpu"):
@@ -179,7 +184,7 @@ def best_device():
 
 
 def seed_everything(seed):
-    """Seed PyTorch on every device. The rest of the lesson draws no random numbers."""
+    """Seed PyTorch on every device. It is the lesson's only source of random numbers."""
     torch.manual_seed(seed)
 
 
@@ -196,10 +201,10 @@ def autocast(device):
 def make_optimizer(network, recipe, steps_per_epoch):
     """SGD with momentum, and the schedule of its learning rate.
 
-    With the schedule "one-cycle" (Smith and Topin, 2018) the momentum is Nesterov's: the
-    rate rises to `recipe.learning_rate`, then falls to almost zero at the last step. The
-    momentum goes the other way, from 0.95 to 0.85 and back: PyTorch's defaults. With
-    "constant" it is plain momentum 0.9: the published recipes.
+    "one-cycle" (Smith and Topin, 2018): the learning rate rises to `recipe.learning_rate`,
+    then falls to almost zero at the last step. Nesterov momentum goes the other way, from
+    0.95 to 0.85 and back. These are PyTorch's defaults.
+    "constant": a constant learning rate and plain momentum 0.9, as in the published recipes.
 
     Returns:
         (optimizer, scheduler); call `scheduler.step()` after every batch.
@@ -223,7 +228,8 @@ def train(model, device, train_loader, optimizer, epoch, scheduler=None):
     """Train for one epoch, with a progress bar.
 
     Returns:
-        (loss, accuracy): their means over the epoch's augmented images, in training mode.
+        (loss, accuracy): mean cross-entropy, and accuracy from 0 to 1, over the epoch's
+        augmented images, in training mode.
     """
     model.train()
     losses, correct = torch.zeros((), device=device), torch.zeros((), device=device)
@@ -258,10 +264,10 @@ def predict(model, device, loader):
 
 
 def test(model, device, test_loader):
-    """Evaluate and print the usual line.
+    """Evaluate, and print the line that PyTorch's MNIST example prints.
 
     Returns:
-        (loss, accuracy) over the whole set.
+        (loss, accuracy): mean cross-entropy, and the share of right digits, from 0 to 1.
     """
     logits, labels = predict(model, device, test_loader)
     loss = F.cross_entropy(logits, labels).item()
@@ -294,7 +300,7 @@ def fit(
     Returns:
         The history, a DataFrame with an index epoch, from 1, and the columns train_loss,
         train_accuracy, test_loss, test_accuracy, learning_rate (after the epoch's last
-        step) and seconds.
+        step) and seconds. Losses are mean cross-entropies; accuracies are from 0 to 1.
 
     Raises:
         ValueError: the checkpoint belongs to another run, or is damaged.

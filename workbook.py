@@ -155,8 +155,10 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     write = commands.add_parser("write", help="write the workbook")
-    write.add_argument("file", nargs="?", default=str(ROOT / "backprop.xlsx"))
-    check = commands.add_parser("check", help="check workbooks, anybody's")
+    write.add_argument(
+        "file", nargs="?", default=str(ROOT / "backprop.xlsx"), help="default: backprop.xlsx"
+    )
+    check = commands.add_parser("check", help="check students' workbooks")
     check.add_argument("files", nargs="+", metavar="FILE", help="an .xlsx file")
     check.add_argument("--json", action="store_true", help="one JSON object a line")
     check.add_argument("--csv", metavar="OUT", help="write all verdicts to a CSV file too")

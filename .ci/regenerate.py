@@ -3,7 +3,7 @@
     .venv/bin/python .ci/regenerate.py [NOTEBOOK…]
 
 The notebooks are executed in order; with names, just those. CONTRIBUTING.md says when to
-run it. The tests see whether what is committed is what the code makes.
+run it. The tests check that the committed files are what the code makes.
 """
 
 import argparse
@@ -31,7 +31,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
 def example_report():
-    """What the checker says of a workbook with the mistake of the sheets that circulate."""
+    """The checker's report on a workbook with the mistake of a common template."""
     mistake = {bp.w3: bp.GRADIENTS[bp.w3].subs(bp.a_h2, bp.a_h1)}
     with tempfile.TemporaryDirectory() as folder:
         path = samples.hand_in(Path(folder) / "bob.xlsx", mistake)
@@ -88,7 +88,8 @@ def execute(path):
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     names = [path.stem for path in NOTEBOOKS]
-    parser.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help=f"of {', '.join(names)}")
+    what = f"{', '.join(names)}; all, if none is named"
+    parser.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help=what)
     wanted = parser.parse_args(arguments).notebooks
     for name in wanted:
         if name not in names:

@@ -4,13 +4,14 @@
 
 Every finished run is appended to results.csv, a row a run: the last epoch's numbers, and
 beside them the best epoch on the test set, to show how much picking it would flatter.
-Runs that stand there already are not repeated, so that the script can be stopped and
+Runs that have a row already are not repeated, so that the script can be stopped and
 started again; the run in progress is lost. With --again they are repeated and compared
-with their row instead: on the same kind of CPU, with as many threads, nothing may differ.
+with their row: with the same PyTorch, kind of CPU and number of threads, nothing may
+differ. If something does, the exit status is 1.
 
-weights/ keeps what seed 1 of our recipe made of each network, for notebook 3, and
-images/accuracy.png shows what stands in results.csv. Rows of your own experiments belong
-into a file of your own: --results FILE. Run one at a time, for the sake of the seconds.
+weights/ keeps the trained weights of each network, from seed 1 of our recipe, for notebook
+3; images/accuracy.png shows results.csv. Write rows of your own experiments to a file of
+your own: --results FILE. Run one training at a time, so that seconds are comparable.
 """
 
 import argparse
@@ -31,7 +32,7 @@ from results import KEY, RESULTS, append, differences, draw, finished  # noqa: E
 
 WEIGHTS = FOLDER / "weights"
 FAST = utils.RECIPES["fast"]
-RECIPES = utils.RECIPES | {  # for notebook 3: "fast" with something as in the recipe of D, or added
+RECIPES = utils.RECIPES | {  # for notebook 3: "fast" with one setting changed or added
     "fast, constant rate 0.01": replace(FAST, schedule="constant", learning_rate=0.01),
     "fast, constant rate 0.04": replace(FAST, schedule="constant", learning_rate=0.04),
     "fast, batch 64, rate 0.125": replace(FAST, batch_size=64, learning_rate=0.125),
@@ -55,7 +56,7 @@ def main():
     parser.add_argument("recipe", choices=RECIPES)
     parser.add_argument("seeds", type=int, nargs="+")
     parser.add_argument("--again", action="store_true", help="repeat finished runs and compare")
-    parser.add_argument("--results", type=Path, metavar="FILE", help="keep the rows there")
+    parser.add_argument("--results", type=Path, metavar="FILE", help="in place of results.csv")
     arguments = parser.parse_args()
     results = arguments.results or RESULTS
     device = utils.best_device()
@@ -63,9 +64,9 @@ def main():
     added = different = False
     for seed in arguments.seeds:
         key = (arguments.network, arguments.recipe, str(seed))
-        stands = key in finished(results, *KEY)
-        if stands and not arguments.again:
-            print(f"{' '.join(key)}: stands in {results.name}")
+        recorded = key in finished(results, *KEY)
+        if recorded and not arguments.again:
+            print(f"{' '.join(key)}: already in {results.name}")
             continue
         recipe = RECIPES[arguments.recipe]
         network, history = utils.train_network(
@@ -77,7 +78,7 @@ def main():
         row |= {name: f"{last[name]:.5f}" for name in MEASURED}
         row |= {"best_epoch": best, "best_accuracy": f"{history['test_accuracy'][best]:.5f}"}
         row |= {"seconds": f"{history['seconds'].sum():.1f}", **machine(device)}
-        if stands:
+        if recorded:
             changes = differences(results, row, (*MEASURED, "best_epoch", "best_accuracy"))
             print(f"{' '.join(key)}: {'; '.join(changes) or 'the same again'}", flush=True)
             different |= bool(changes)

@@ -101,9 +101,9 @@ def summarise(runs):
 
 
 def compared(summary):
-    """Of what `summarise` returns, what a comparison of networks shows.
+    """The rows of `summarise` that a comparison of networks shows.
 
-    Each network as it was published, and with the recipe of ours.
+    Each network with its published recipe, if there is one, and with our recipe for it.
     """
     return summary[[recipe in (network, OUR_RECIPE[network]) for network, recipe in summary.index]]
 

@@ -2,13 +2,12 @@
 
     python experiments/search.py [VARIANT…]
 
-Each variant changes the base in the settings that stand beside its name. The seed of a
-run also draws which 5,000 images are held out. Finished runs stand in search.csv, a row a
-run; started again, the script goes on with those that are missing. The test images are
-not even loaded.
+Each variant changes some settings of the base: see `VARIANTS`. The seed of a run also
+draws which 5,000 images are held out. Finished runs are in search.csv, a row for each;
+started again, the script makes those that are missing. The test images are not loaded.
 
-The sets of seeds 0 and 1 chose "ours", those of 2 to 4 what was asked later: notebook 3
-shows it.
+Seeds 0 and 1 served to choose "ours". Seeds 2 to 4 served the later questions, which
+notebook 3 shows; one variant of FastNet has all five.
 """
 
 import argparse

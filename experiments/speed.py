@@ -1,8 +1,8 @@
-"""Seconds of a training, ours against the usual way, in one run on one machine.
+"""Time our training against the usual one, in one run on one machine.
 
     python experiments/speed.py
 
-Four things are timed, in turns, so that a slow spell of the machine hits all of them:
+Four things are timed alternately, so that a slow phase of the machine affects them all:
 
 * an epoch of network D with its published recipe, in the usual pipeline: a DataLoader with
   two workers that prepares image after image with torchvision, and a float32 training step;
@@ -67,7 +67,7 @@ def usual_loader(recipe):
 
 
 def synchronize(device):
-    """Wait until the device has done what it was told: a GPU answers before that."""
+    """Wait until the device has finished: on a GPU, PyTorch returns before the work is done."""
     if device.type != "cpu":
         getattr(torch, device.type).synchronize()
 

@@ -1,7 +1,8 @@
 """For instructors: checks the workbooks of lesson 1 that students hand in.
 
-The modules import the lessons; no lesson imports them. None needs matplotlib: workbooks
-are checked in new processes, and each would have to load it.
+The modules import the lessons. No lesson imports them, but for the command `workbook.py
+check`. None needs matplotlib: workbooks are checked in new processes, and each would have
+to load it.
 
     workbooks.py    check files, each with a limit on time and memory; the command
     report.py       the results as text, as a table, as CSV

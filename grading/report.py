@@ -52,7 +52,9 @@ def refuse_csv(path, files):
 def results_table(results):
     """All verdicts as a DataFrame: a row for each column of a table.
 
-    A file that could not be checked has one row, with the reason as its cause.
+    Its columns are file, file_verdict, sheet, header_row, eta, eta_source, column, and the
+    keys of `columns.missing_result`. A file that could not be checked has one row, with the
+    reason as its cause.
     """
     lines = []
     for result in results:

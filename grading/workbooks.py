@@ -1,13 +1,13 @@
-"""Checks anybody's workbook for lesson 1's network: what is wrong, from which row, and why.
+"""Checks workbooks of lesson 1's network: what is wrong, from which row, and why.
 
-The loss falls even when a gradient is wrong, so nobody sees it. This module reads files,
+The loss can fall even when a gradient is wrong, so it proves nothing. This module reads files,
 finds every table of the network in them, compares each row with what the row's own
 inputs, targets and weights give, and names the mistake that gives the same numbers.
 
     python workbook.py check FILE… [--json] [--csv OUT]
 
 A file may be hostile: nothing in it is run, and it is read in another process with a
-limit on time and memory. The steps stand in the other modules of this package.
+limit on time and memory. The other modules of this package do the single steps.
 """
 
 import concurrent.futures

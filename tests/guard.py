@@ -67,7 +67,7 @@ def counts(notebook):
 
 
 def problems(notebook, promised):
-    """Say in words how a notebook could pass without comparing, or would not travel."""
+    """Say in words how a notebook could pass without comparing, or fail on another computer."""
     found = []
     # Format 4.5 introduced ids. Colab still writes 4.0. Validating adds what is missing.
     if notebook.nbformat_minor >= 5 and any("id" not in cell for cell in notebook.cells):
