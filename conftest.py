@@ -13,8 +13,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from guard import problems, promise
 from nbval.plugin import IPyNbCell, IPyNbFile
+
+from guard import problems, promise
 
 ROOT = Path(__file__).parent
 SANITIZE = ROOT / "tests" / "nbval_sanitize.cfg"

@@ -16,7 +16,6 @@ from zlib import crc32
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from cycler import cycler
 from matplotlib.colors import LogNorm
 
 import backprop as bp
@@ -40,7 +39,7 @@ STYLE = {
     "axes.spines.right": False,
     "legend.frameon": False,
     "lines.linewidth": 1.8,
-    "axes.prop_cycle": cycler(color=CURVE_COLOURS) + cycler(linestyle=CURVE_DASHES),
+    "axes.prop_cycle": plt.cycler(color=CURVE_COLOURS, linestyle=CURVE_DASHES),
 }
 # The colour of a quantity by its role (`backprop.ROLES`), in pictures and in the workbook.
 ROLE_COLOURS = {
@@ -340,6 +339,45 @@ def with_sliders(draw, **sliders):
     shown = display(picture(), display_id=True)
     for slider in sliders.values():
         slider.observe(lambda change: shown.update(picture()), names="value")
+
+
+@styled
+def draw_training(learning_rate, **weights):
+    """The network's values at epoch 0, and the loss of a hundred epochs, for some settings.
+
+    Args:
+        learning_rate: η.
+        weights: other values than the lesson's, by name: w5=-0.5.
+
+    Returns:
+        The matplotlib Figure.
+    """
+    values = {w.name: value for w, value in zip(bp.WEIGHTS, bp.WEIGHT_VALUES)} | weights
+    run = bp.gradient_descent(weights=[*values.values()], learning_rate=learning_rate)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(13, 4.2), width_ratios=(2, 1))
+    draw_network(weights=run.iloc[0], values=run.iloc[0], axes=left, title="epoch 0")
+    right.plot(run["epoch"], run["E_total"], color=CURVE_COLOURS[0])
+    right.set(xlabel="epoch", ylabel="loss E", yscale="log", ylim=(1e-12, 1))
+    right.set_title(f"η = {learning_rate:.3g}, E at the end {run['E_total'].iloc[-1]:.2g}")
+    return figure
+
+
+@styled
+def plot_relative_errors(errors, limit=1e-5):
+    """How far gradients are off, as a share of the true value: a panel a column.
+
+    Args:
+        errors: a DataFrame of |formula / truth − 1|, an index of gradients.
+        limit: where the dotted line is drawn, above which a formula is called wrong.
+    """
+    figure, grid = plt.subplots(1, len(errors.columns), figsize=(12, 3.6), sharey=True)
+    for axes, name in zip(grid, errors):
+        colours = [CURVE_COLOURS[0] if error < limit else BACKWARD for error in errors[name]]
+        axes.bar([text.split("/∂")[1] for text in errors.index], errors[name], color=colours)
+        axes.axhline(limit, color="0.4", linestyle=":")
+        axes.set(title=name, yscale="log", ylim=(1e-12, 1e3), xlabel="gradient by")
+    grid[0].set_ylabel("relative error")
+    return figure
 
 
 @styled

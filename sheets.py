@@ -377,10 +377,10 @@ def write_with_deltas(book, formats, run):
     sheet.set_column(5 + len(WEIGHTS), 4 + 2 * len(WEIGHTS), 12.5)
     sheet.write_string("A1", "The same gradients with deltas", formats("title"))
     notes = (
-        "Each neuron's δ is calculated once, from the outputs back to the inputs. A gradient is the δ "
-        "of the neuron that the weight enters, times what the weight was multiplied with.",
-        "On the right: this gradient minus the one written out on Backpropagation, in the same row. "
-        "Only rounding is left.",
+        "Each neuron's δ is calculated once, from the outputs back to the inputs. A gradient is "
+        "the δ of the neuron that the weight enters, times what the weight was multiplied with.",
+        "On the right: this gradient minus the one written out on Backpropagation, in the same "
+        "row. Only rounding is left.",
     )
     for row, note in enumerate(notes, start=1):
         sheet.write_string(row, 0, note, formats("note"))
@@ -406,9 +406,7 @@ def write_with_deltas(book, formats, run):
     short = {str(symbol): numbers for symbol, numbers in backprop.delta_row(values).items()}
     there = {name: f"Backpropagation!{xl_col_to_name(k)}" for k, name in enumerate(COLUMNS)}
     there |= {name: xl_col_to_name(k) for name, k in columns.items()}
-    written_out = {
-        name: f"Backpropagation!{xl_col_to_name(COLUMNS.index(name))}" for name in slopes
-    }
+    long_form = {name: f"Backpropagation!{xl_col_to_name(COLUMNS.index(name))}" for name in slopes}
     for epoch in range(len(run)):
         row = first + epoch
         cells = {name: f"{letters}{row + 1}" for name, letters in there.items()}
@@ -418,7 +416,7 @@ def write_with_deltas(book, formats, run):
             formula, value = "=" + template.format(**cells), short[name][epoch]
             sheet.write_formula(row, columns[name], formula, formats.role("gradient"), value)
         for name in slopes:
-            formula = f"={cells[name]}-{written_out[name]}{row + 1}"
+            formula = f"={cells[name]}-{long_form[name]}{row + 1}"
             value = short[name][epoch] - run[name].iloc[epoch]
             sheet.write_formula(row, off[name], formula, formats("difference", ZERO_SHORT), value)
 
@@ -519,8 +517,9 @@ def write_gradient_check(book, formats, run):
     sheet.set_column(0, 16, 12)
     sheet.write_string("A1", "Is each gradient right? Ask the loss itself", formats("title"))
     note = (
-        "Nudge one weight by ±ε, see how E changes, divide: (E(w + ε) − E(w − ε)) / 2ε. No derivative "
-        f"is used. Checked are the eight gradients of epoch 0, row {FIRST_ROW + 1} of Backpropagation."
+        "Nudge one weight by ±ε, see how E changes, divide: (E(w + ε) − E(w − ε)) / 2ε. "
+        "No derivative is used. Checked are the eight gradients of epoch 0, "
+        f"row {FIRST_ROW + 1} of Backpropagation."
     )
     sheet.write_string("A2", note, formats("note"))
     step_cell = "B3"
@@ -576,11 +575,12 @@ def write_gradient_check(book, formats, run):
         sheet.write_formula(row, 4, verdict, formats("verdict"), "OK" if good else "WRONG")
     verdicts = xl_range(CHECKS_FIRST_ROW, 4, CHECKS_FIRST_ROW + len(WEIGHTS) - 1, 4)
     _colour(sheet, verdicts, formats, {"OK": "good"}, otherwise="bad")
-    on_sheet = {name: xl_rowcol_to_cell(FIRST_ROW, k) for k, name in enumerate(COLUMNS)}
+    first_row = {name: xl_rowcol_to_cell(FIRST_ROW, k) for k, name in enumerate(COLUMNS)}
+    slope, right, wrong = (first_row[name] for name in ("∂E/∂w3", "a_h2", "a_h1"))
     note = (
-        f"A difference of up to {CHECK_ABSOLUTE:.0e} + {CHECK_RELATIVE:.0e}·|gradient| is rounding. "
-        f"Try it: in {on_sheet['∂E/∂w3']} of Backpropagation, replace a_h2 ({on_sheet['a_h2']}) by "
-        f"a_h1 ({on_sheet['a_h1']}), twice. The loss still falls; the verdict here turns to WRONG."
+        f"A difference of up to {CHECK_ABSOLUTE:.0e} + {CHECK_RELATIVE:.0e}·|gradient| is "
+        f"rounding. Try it: in {slope} of Backpropagation, replace a_h2 ({right}) by "
+        f"a_h1 ({wrong}), twice. The loss still falls; the verdict here turns to WRONG."
     )
     sheet.write_string(CHECKS_FIRST_ROW + len(WEIGHTS) + 1, 0, note, formats("note"))
 
@@ -610,11 +610,11 @@ def write_your_turn(book, formats, network):
         sheet.write_formula(COMPUTED_ROW, k, formula, formats.role(ROLES[name]), values[name])
 
     first, last = ANSWERS_FIRST_ROW, ANSWERS_FIRST_ROW + len(WEIGHTS) - 1
+    top, bottom = xl_rowcol_to_cell(first, answers), xl_rowcol_to_cell(last, answers)
     note = (
-        f"Type a formula in {xl_rowcol_to_cell(first, answers)} to {xl_rowcol_to_cell(last, answers)}, "
-        f"using cells of rows {GIVEN_ROW + 1} and {COMPUTED_ROW + 1}, such as "
-        f"={cells['a_o1']}-{cells['t1']}. The targets differ from the lesson's. Change a number in "
-        f"row {GIVEN_ROW + 1}: a right formula stays right."
+        f"Type a formula in {top} to {bottom}, using cells of rows {GIVEN_ROW + 1} and "
+        f"{COMPUTED_ROW + 1}, such as ={cells['a_o1']}-{cells['t1']}. The targets differ from the "
+        f"lesson's. Change a number in row {GIVEN_ROW + 1}: a right formula stays right."
     )
     sheet.write_string("A2", note, formats("note"))
     header = formats("header")

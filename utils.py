@@ -409,7 +409,7 @@ def _resume(path, run, model, optimizer, scheduler, device):
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         saved_run = state["run"]
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  whatever a damaged file makes it raise
         raise ValueError(
             f"{path} is not a checkpoint of this lesson, or damaged: {error}"
         ) from None

@@ -44,9 +44,10 @@ def write_workbook(
 ):
     """Write the six-sheet workbook; the arguments are those of `gradient_descent`.
 
-    The same arguments give the same bytes. A crash leaves the old file whole. A workbook that somebody has saved
-    since we wrote it (with answers in it, perhaps), and any other file of that name, is
-    kept under the next free name, backprop.1.xlsx, and a warning says so.
+    The same arguments give the same bytes. A crash leaves the old file whole. A workbook
+    that somebody has saved since we wrote it (with answers in it, perhaps), and any other
+    file of that name, is kept under the next free name, backprop.1.xlsx, and a warning
+    says so.
 
     Returns:
         The path written.

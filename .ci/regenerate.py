@@ -48,7 +48,9 @@ def readme(text):
     }
     for name, part in parts.items():
         pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
-        text, count = re.subn(pattern, lambda m, p=part: f"{m[1]}{p}\n{m[2]}", text, flags=re.DOTALL)
+        text, count = re.subn(
+            pattern, lambda m, p=part: f"{m[1]}{p}\n{m[2]}", text, flags=re.DOTALL
+        )
         if count != 1:
             raise ValueError(f"README.md must hold <!-- {name} --> … <!-- end --> once")
     return text
@@ -67,9 +69,8 @@ def execute(path):
     notebook = nbformat.read(path, 4)
     if address := remote_address():  # so that it finds the repository when it comes alone
         for cell in notebook.cells:
-            cell.source = re.sub(
-                r'^REPOSITORY_URL = ".*"', f'REPOSITORY_URL = "{address}"', cell.source, flags=re.M
-            )
+            line = rf'\1"{address}"'
+            cell.source = re.sub(r'^(REPOSITORY_URL = )"[^"]*"', line, cell.source, flags=re.M)
     client = NotebookClient(
         notebook,
         timeout=None,

@@ -137,14 +137,15 @@ def speed_table():
     fast = speed[speed["network"] == "FastNet"]
     training, epochs = seconds.loc["ours", "FastNet"], RECIPES["D"].epochs
     usual = seconds.loc["usual", "D"] * epochs
+    ours_net, usual_net = seconds.loc["ours", "Net"], seconds.loc["usual", "Net"]
     accuracy = f"{fast['test_accuracy'].mean():.2%}".replace("%", " %")
     rows = {
         f"`FastNet`, the whole training ({len(fast)} seeds, {accuracy} on average)": training,
         f"D in the usual pipeline, {epochs} epochs (one epoch was timed, twice)": usual,
         "*times as long*": usual / training,
-        "an epoch of `Net` in our pipeline": seconds.loc["ours", "Net"],
-        "an epoch of `Net` in the usual pipeline": seconds.loc["usual", "Net"],
-        "*times as long*, the pipeline alone": seconds.loc["usual", "Net"] / seconds.loc["ours", "Net"],
+        "an epoch of `Net` in our pipeline": ours_net,
+        "an epoch of `Net` in the usual pipeline": usual_net,
+        "*times as long*, the pipeline alone": usual_net / ours_net,
     }
     lines = ["| seconds | on average | fastest |", "|---|---|---|"]
     lines += [f"| {what} | {row['mean']:.1f} | {row['min']:.1f} |" for what, row in rows.items()]

@@ -157,7 +157,7 @@ def expected_formula(formula, cells):
 
 
 def _cause(checked, symbol, got, wrong, formulas):
-    """Say why a column is wrong: what gives its numbers in every wrong row; None if nothing does."""
+    """Say why a column is wrong: what gives its numbers in every wrong row, or None."""
     table, name = checked.table, symbol.name
     used = [s.name for s in FORMULAS[symbol].free_symbols if s.name in table.columns]
     earlier = _and([column for column in checked.wrong if column in used])

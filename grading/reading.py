@@ -42,7 +42,8 @@ def look_at_container(path):
                 locked = "EncryptedPackage".encode("utf-16-le") in start + file.read(UNPACKED_BYTES)
                 if locked:
                     raise Unreadable(
-                        "It is encrypted: open it with its password, save it without, and check again."
+                        "It is encrypted: open it with its password, save it without, "
+                        "and check again."
                     )
                 raise Unreadable(f"It is an old .xls file: {RESAVE}.")
     except OSError as error:

@@ -108,9 +108,8 @@ def as_text(result):
                 f"    WRONG {name}: {column['rows_wrong']} of {column['rows_checked']} rows, "
                 f"first {column['first_wrong']}{size}"
             )
-            lines.append(
-                f"      why:   {column['cause'] or 'no mistake in the catalogue gives these numbers'}"
-            )
+            cause = column["cause"] or "no mistake in the catalogue gives these numbers"
+            lines.append(f"      why:   {cause}")
             lines.append(f"      yours: {column['formula'] or '(empty)'}")
             lines.append(f"      right: {column['expected_formula']}")
     return "\n".join(lines)

@@ -12,10 +12,10 @@ import numpy as np
 import openpyxl
 import pandas as pd
 import pytest
-import students
 import xlsxwriter
 
 import backprop
+import students
 from backprop import GRADIENTS, WEIGHTS, a_h1, a_h2, h1, i2, o2, w3
 from grading import reading, report, samples, workbooks
 from grading.quantities import COLUMN_NAMES, FORMULAS, column_name, compile_formula
@@ -284,7 +284,7 @@ def test_no_false_alarm(tmp_path, libreoffice_saved):
     paths += libreoffice_saved(paths[::8])
     for result in workbooks.check_workbooks(paths):
         assert result["verdict"] == "right", report.as_text(result)
-    for (path, network, eta), result in zip(made, workbooks.check_workbooks(paths[:20])):
+    for (_, network, eta), result in zip(made, workbooks.check_workbooks(paths[:20])):
         table = result["tables"][0]
         if eta:
             assert table["eta"] == network.learning_rate and table["eta_source"] != "inferred"

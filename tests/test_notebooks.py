@@ -4,14 +4,13 @@ The guard runs over every notebook (conftest.py); test_regrading.py tries the wh
 """
 
 import copy
-import subprocess
-import sys
 from pathlib import Path
 
 import nbformat
 import pytest
-from guard import PROMISED, WIDGET, counts, problems, promise, says_something
 from nbval.plugin import get_sanitize_patterns
+
+from guard import PROMISED, WIDGET, counts, problems, promise, says_something
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
@@ -154,41 +153,3 @@ def test_the_guard_finds(name):
     spoil, says = SPOILERS[name]
     spoil(notebook)
     assert any(says in problem for problem in problems(notebook, promise(path.name)))
-
-
-# --- A notebook that comes alone, as in Colab --------------------------------------
-
-
-def run_first_cells(path, folder, url):
-    """Run a notebook's first three code cells, the imports included, in another folder."""
-    code = [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
-    source = "\n".join(code[:3])
-    assert 'REPOSITORY_URL = ""' in source
-    source = source.replace('REPOSITORY_URL = ""', f"REPOSITORY_URL = {url!r}")
-    command = [sys.executable, "-c", source + "\nprint(repository.name)"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
-def test_alone(path, tmp_path):
-    if not (ROOT / ".git").exists():
-        pytest.skip("not a git checkout: there is nothing to clone")
-    done = run_first_cells(path, tmp_path, ROOT.as_uri())
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split()[-1] == "lesson" and (tmp_path / "lesson" / "backprop.py").exists()
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
-def test_alone_without_an_address(path, tmp_path):
-    done = run_first_cells(path, tmp_path, "")
-    assert "Write the address of its git repository into REPOSITORY_URL" in done.stderr
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
-def test_first_cells_are_the_same_everywhere(path):
-    heads = [
-        [cell.source for cell in nbformat.read(p, 4).cells if cell.cell_type == "code"][:2]
-        for p in (path, NOTEBOOKS[0])
-    ]
-    assert heads[0] == heads[1]

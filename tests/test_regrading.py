@@ -12,8 +12,9 @@ from xml.etree import ElementTree
 
 import nbformat
 import pytest
-from guard import WIDGET
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from guard import WIDGET
 
 pytest_plugins = "pytester"
 
