@@ -93,15 +93,22 @@ def paths(variable):
     return [(variable, *path) for user in _users(variable) for path in paths(user)]
 
 
-def _backward(variable, factor):
+def _backward(variable, factor, known=()):
     """List the factors of ∂E/∂variable in the order in which they are met going back.
 
     `factor(quantity, variable)` gives the factor of one step. Where several paths
-    meet, the products that come along them are added before the walk goes on.
+    meet, the products that come along them are added before the walk goes on. At a
+    quantity in `known` the walk stops: there ∂E/∂quantity is known, by its name.
     """
     if variable == E_total:
         return []
-    products = [[*_backward(user, factor), factor(user, variable)] for user in _users(variable)]
+    products = [
+        [
+            *([delta(user)] if user in known else _backward(user, factor, known)),
+            factor(user, variable),
+        ]
+        for user in _users(variable)
+    ]
     if len(products) == 1:
         return products[0]
     return [sympy.Add(*map(_product, products), evaluate=False)]
@@ -130,7 +137,31 @@ def gradient(variable):
     return _product(_backward(variable, local_derivative))
 
 
+def delta(weighted_sum):
+    """The symbol δ of a neuron: ∂E/∂h1 is called δ_h1."""
+    return sympy.Symbol(f"δ_{weighted_sum}")
+
+
+def with_deltas(variable):
+    """∂E/∂variable, with the δ of every neuron that comes after it by its name (SymPy)."""
+    return _product(_backward(variable, local_derivative, known=tuple(SIGMOIDS.values())))
+
+
+# The gradients written out, as the columns of the spreadsheet hold them. And the same in
+# two steps, as backpropagation computes them: each neuron's δ once, from the outputs to
+# the inputs; then ∂E/∂w, the δ of the neuron that w enters times what w was multiplied with.
 GRADIENTS = {weight: gradient(weight) for weight in WEIGHTS}
+DELTAS = {delta(neuron): with_deltas(neuron) for neuron in (o1, o2, h1, h2)}
+SHORT_GRADIENTS = {weight: with_deltas(weight) for weight in WEIGHTS}
+
+
+def multiplications(expressions):
+    """How many multiplications it takes to calculate these formulas as they are written."""
+    products = (
+        node for formula in expressions for node in sympy.preorder_traversal(formula) if node.is_Mul
+    )
+    return sum(len([part for part in node.args if part != -1]) - 1 for node in products)
+
 
 # The columns of the spreadsheet, each with its role in the calculation.
 COLUMN_GROUPS = [
@@ -197,8 +228,10 @@ def aligned(equalities):
 
 
 def latex_name(name):
-    """a_h1 → a_{h1}, w5 → w_{5}, E_total → E."""
-    return "E" if name == "E_total" else sympy.latex(sympy.Symbol(name))
+    r"""a_h1 → a_{h1}, w5 → w_{5}, δ_h1 → \delta_{h1}, E_total → E."""
+    if name == "E_total":
+        return "E"
+    return sympy.latex(sympy.Symbol(name)).replace("δ", r"\delta")
 
 
 def to_excel(expression):
@@ -244,6 +277,30 @@ def spreadsheet_row(given, compiled=_right_row):
     """
     with np.errstate(over="ignore"):  # exp gives infinity there, and the sigmoid is 0
         return dict(zip(_COMPUTED, compiled(*(given[symbol] for symbol in GIVEN))))
+
+
+def delta_row(values):
+    """Calculate the deltas of a row, and the gradients from them.
+
+    Args:
+        values: a dict, symbol → number or array, for `GIVEN` and the forward pass.
+
+    Returns:
+        A dict, symbol → number or array: δ_o1, δ_o2, δ_h1, δ_h2, then ∂E/∂w1 … ∂E/∂w8.
+    """
+    known = dict(values)
+    row = {}
+    slopes = {partial(E_total, weight): slope for weight, slope in SHORT_GRADIENTS.items()}
+    for symbol, formula in (DELTAS | slopes).items():
+        arguments, function = _compiled(formula)
+        row[symbol] = known[symbol] = function(*(known[s] for s in arguments))
+    return row
+
+
+@cache
+def _compiled(formula):
+    arguments = sorted(formula.free_symbols, key=str)
+    return arguments, sympy.lambdify(arguments, formula, modules="numpy")
 
 
 def _numbers(name, values, length):
@@ -386,6 +443,14 @@ def closed_form_gradients(inputs, targets, weights):
     return np.stack(np.broadcast_arrays(*slopes), axis=-1)
 
 
+def delta_gradients(inputs, targets, weights):
+    """The gradients by `DELTAS` and `SHORT_GRADIENTS`: each δ is calculated once."""
+    given = _network(inputs, targets, weights)
+    row = delta_row(given | spreadsheet_row(given))
+    slopes = [row[partial(E_total, weight)] for weight in WEIGHTS]
+    return np.stack(np.broadcast_arrays(*slopes), axis=-1)
+
+
 def finite_difference_gradients(inputs, targets, weights, step=1e-5):
     """The gradients by central differences, (E(w + step) − E(w − step)) / (2 step).
 
@@ -424,7 +489,7 @@ def autograd_gradients(inputs, targets, weights):
 
 
 def derivation():
-    """The six steps from the forward pass to the eight gradients.
+    """The seven steps from the forward pass to the eight gradients, and to their short form.
 
     Returns:
         A dict: title of the step → list of equalities. An equality is a list of SymPy
@@ -460,29 +525,35 @@ def derivation():
             *[factor(first_steps(w)[1], w) for w in WEIGHTS[:4]],
         ],
         "∂E/∂w1 … ∂E/∂w4, written out": [[whole(w), gradient(w)] for w in WEIGHTS[:4]],
+        "The same with deltas": [
+            *[[delta(n), partial(E_total, n), with_deltas(n)] for n in (o1, o2, h1, h2)],
+            *[[whole(w), SHORT_GRADIENTS[w]] for w in WEIGHTS],
+        ],
     }
 
 
 def equations_table(inputs=INPUT_VALUES, targets=TARGET_VALUES, weights=WEIGHT_VALUES):
-    """Every quantity: its chain rule, its simplified form, why, and its value at epoch 0.
+    """Every quantity: its chain rule, its formula in two forms, why, and its value at epoch 0.
 
     Returns:
         A DataFrame with an index of symbols and the columns quantity, chain rule,
-        simplified, why and value.
+        simplified, with deltas, why and value.
     """
     given = _network(inputs, targets, weights, one=True)
     values = given | spreadsheet_row(given)
+    values |= delta_row(values)
     rows = {}
     for quantity, equation in EQUATIONS.items():
-        rows[quantity] = (str(quantity), "", to_text(equation), _why_forward(quantity))
-    for variable in (*WEIGHTS[4:], a_h1, a_h2, *WEIGHTS[:4]):
-        slope = partial(E_total, variable)
-        values[slope] = float(gradient(variable).xreplace(values))
-        text = (str(slope), to_text(chain_rule(variable)), to_text(gradient(variable)))
-        rows[slope] = (*text, _why_backward(variable))
-    table = pd.DataFrame.from_dict(
-        rows, orient="index", columns=["quantity", "chain rule", "simplified", "why"]
-    )
+        rows[quantity] = (str(quantity), "", to_text(equation), "", _why_forward(quantity))
+    backward = {delta(o1): o1, delta(o2): o2, **{partial(E_total, w): w for w in WEIGHTS[4:]}}
+    backward |= {partial(E_total, a): a for a in (a_h1, a_h2)}
+    backward |= {delta(h1): h1, delta(h2): h2, **{partial(E_total, w): w for w in WEIGHTS[:4]}}
+    for symbol, variable in backward.items():
+        forms = (chain_rule(variable), gradient(variable), with_deltas(variable))
+        rows[symbol] = (str(symbol), *map(to_text, forms), _why_backward(variable))
+        values[symbol] = float(gradient(variable).xreplace(values))
+    columns = ["quantity", "chain rule", "simplified", "with deltas", "why"]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     table["value"] = [float(values[symbol]) for symbol in table.index]
     return table
 
@@ -502,4 +573,5 @@ def _why_forward(quantity):
 
 def _why_backward(variable):
     ways = [" → ".join(map(str, path)).replace("E_total", "E") for path in paths(variable)]
-    return f"one path: {ways[0]}" if len(ways) == 1 else "two paths, added: " + "; ".join(ways)
+    why = f"one path: {ways[0]}" if len(ways) == 1 else "two paths, added: " + "; ".join(ways)
+    return f"∂E/∂{variable}, used again; {why}" if variable in SIGMOIDS.values() else why

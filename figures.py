@@ -16,6 +16,7 @@ from zlib import crc32
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.colors import LogNorm
 
 import backprop as bp
 from files import replacing
@@ -88,10 +89,11 @@ def show_table(frame, numbers="{:.6f}"):
 
 _POSITIONS = {
     bp.i1: (0, 1), bp.i2: (0, -1),
-    bp.h1: (1.7, 1), bp.h2: (1.7, -1), bp.a_h1: (2.7, 1), bp.a_h2: (2.7, -1),
-    bp.o1: (4.4, 1), bp.o2: (4.4, -1), bp.a_o1: (5.4, 1), bp.a_o2: (5.4, -1),
-    bp.t1: (5.4, 2), bp.t2: (5.4, -2), bp.E1: (6.7, 1), bp.E2: (6.7, -1), bp.E_total: (7.8, 0),
+    bp.h1: (2.6, 1), bp.h2: (2.6, -1), bp.a_h1: (3.9, 1), bp.a_h2: (3.9, -1),
+    bp.o1: (6.7, 1), bp.o2: (6.7, -1), bp.a_o1: (8, 1), bp.a_o2: (8, -1),
+    bp.t1: (8, 2.3), bp.t2: (8, -2.3), bp.E1: (9.4, 1), bp.E2: (9.4, -1), bp.E_total: (10.6, 0),
 }  # fmt: skip
+FORWARD, BACKWARD = "0.45", "#B2182B"  # the colours of what flows each way
 
 
 def _edges():
@@ -104,51 +106,277 @@ def _edges():
                 yield source, quantity, weight
 
 
+def _between(source, goal, share):
+    """The point that lies this share of the way from one node to another."""
+    start, end = np.array(_POSITIONS[source]), np.array(_POSITIONS[goal])
+    return start + (end - start) * share
+
+
+def _label(axes, place, text, colour="black", size=8.5):
+    """Write on a line, so that the line does not cross the letters."""
+    box = {"boxstyle": "round,pad=0.12", "facecolor": "white", "edgecolor": "none"}
+    axes.text(*place, text, ha="center", va="center", size=size, color=colour, bbox=box, zorder=2)
+
+
+def _arrow(axes, source, goal, style, **line):
+    ends = (_POSITIONS[goal], _POSITIONS[source])
+    line = {"arrowstyle": style, "shrinkA": 21, "shrinkB": 21} | line
+    axes.annotate("", *ends, arrowprops=line, zorder=1)
+
+
+def _draw_nodes(axes, values=None, size=1750):
+    """Draw a circle a quantity, its name in it, and its value below the name."""
+    for symbol, place in _POSITIONS.items():
+        fill = ROLE_COLOURS[bp.ROLES[str(symbol)]]
+        axes.scatter(*place, s=size, color=fill, edgecolor="0.3", zorder=3)
+        label = f"${bp.latex_name(str(symbol))}$"
+        label += "" if values is None else f"\n{values[str(symbol)]:.3f}"
+        axes.text(*place, label, ha="center", va="center", size=8.5, zorder=4)
+    axes.set(xlim=(-0.5, 11.1), ylim=(-2.9, 2.9))
+    axes.axis("off")
+
+
 @styled
-def draw_network(values=None, weights=None, title=""):
-    """Draw the network of `EQUATIONS`.
+def draw_network(weights=None, title="", axes=None, values=None):
+    """Draw the network of `EQUATIONS`: what flows forward.
 
     Args:
-        values: one row of `gradient_descent`. With it, a node shows the value that
-            flows forward, and an arrow the gradient that flows back along it: ∂E/∂w
-            where the edge has a weight, else the derivative of E with respect to the
-            quantity that the arrow points to. Wider and darker means larger (logarithmic).
-        weights: 8 numbers to write on the edges when there are no values.
+        weights: a dict or a row of `gradient_descent`, name → number, to write on the
+            arrows: w5 = 0.4; without it only the names stand there.
+        axes: where to draw; None makes a figure.
+        values: a row of `gradient_descent`, to write the values into the circles.
 
     Returns:
         The matplotlib Figure.
     """
-    if values is None:
-        texts = {w: str(w) if weights is None else f"{w} = {weights[k]:g}"
-                 for k, w in enumerate(bp.WEIGHTS)}  # fmt: skip
-    else:
-        numbers = {symbol: values[str(symbol)] for symbol in (*_POSITIONS, *bp.WEIGHTS)}
-    figure, axes = plt.subplots(figsize=(11, 4.8))
+    if axes is None:
+        _, axes = plt.subplots(figsize=(11, 4.6))
     for source, goal, weight in _edges():
-        start, end = np.array(_POSITIONS[source]), np.array(_POSITIONS[goal])
-        if values is None:
-            arrow, colour, width = "-|>", "0.4", 1.3
-            label = "σ" if goal in bp.SIGMOIDS else texts.get(weight, "")
-        else:
-            slope = float(bp.gradient(weight or source).xreplace(numbers))
-            size = np.clip(np.log10(abs(slope) + 1e-99) / 5 + 1, 0, 1)  # 1e-5 … 1
-            arrow, colour, width = "<|-", plt.cm.Reds(0.25 + 0.7 * size), 0.8 + 4.2 * size
-            label = f"∂E/∂{weight}\n{slope:.3g}" if weight else f"{slope:.3g}"
-        props = dict(arrowstyle=arrow, color=colour, lw=width, shrinkA=20, shrinkB=20)
-        axes.annotate("", end, start, arrowprops=props, zorder=1)
-        # A weight stands on its edge, near the arrow's tail, where the edges do not cross.
-        tail = 0.34 if values is None else 0.66
-        x, y = start + (end - start) * (tail if weight else 0.5) + (0, 0 if weight else 0.22)
-        box = dict(boxstyle="round,pad=0.15", fc="white", ec="none") if weight else None
-        axes.text(x, y, label, ha="center", va="center", size=9, bbox=box, zorder=2)
-    for symbol, (x, y) in _POSITIONS.items():
-        fill = ROLE_COLOURS[bp.ROLES[str(symbol)]]
-        axes.scatter(x, y, s=1650, color=fill, edgecolor="0.3", zorder=3)
-        label = f"${bp.latex_name(str(symbol))}$"
-        label += "" if values is None else f"\n{numbers[symbol]:.3g}"
-        axes.text(x, y, label, ha="center", va="center", size=9, zorder=4)
-    axes.set(xlim=(-0.5, 8.3), ylim=(-2.5, 2.5), title=title)
-    axes.axis("off")
+        _arrow(axes, source, goal, "-|>", color=FORWARD, lw=1.3)
+        if weight is not None:
+            text = f"${bp.latex_name(str(weight))}$"
+            text += "" if weights is None else f" = {weights[str(weight)]:.2f}"
+            _label(axes, _between(source, goal, 0.34), text)
+        elif goal in bp.SIGMOIDS:
+            axes.text(*(_between(source, goal, 0.5) + (0, 0.25)), "σ", ha="center", size=9)
+    _draw_nodes(axes, values)
+    axes.set_title(title)
+    return axes.figure
+
+
+@styled
+def draw_gradients(row, title=""):
+    """Draw what flows back at one row of `gradient_descent`.
+
+    In a circle stands the value that flows forward, beside it ∂E by this quantity: δ for a
+    weighted sum. On an arrow with a weight stand ∂E/∂w and, where it leaves towards the
+    left, what it brings back: δ of the neuron on the right times w. What several arrows
+    bring to one circle is added there. Nobody moves a target or an input, so nothing is
+    drawn back to them.
+
+    Returns:
+        The matplotlib Figure.
+    """
+    figure, axes = plt.subplots(figsize=(12, 5.4))
+    numbers = {symbol: row[str(symbol)] for symbol in (*bp.GIVEN, *bp.EQUATIONS)}
+    slope = {s: float(bp.gradient(s).xreplace(numbers)) for s in (*bp.EQUATIONS, *bp.WEIGHTS)}
+    given = (*bp.INPUTS, *bp.TARGETS)
+    for source, goal, weight in _edges():
+        if source in bp.TARGETS:
+            continue
+        style = "-" if source in given else "<|-"
+        _arrow(axes, source, goal, style, color=BACKWARD, lw=1.4, alpha=0.75)
+        if weight is not None:
+            name = bp.latex_name(str(weight))
+            text = rf"$\partial E/\partial {name}$ = {slope[weight]:.3g}"
+            _label(axes, _between(source, goal, 0.66), text, BACKWARD, 8)
+            if source not in given:
+                _label(axes, _between(source, goal, 0.26), f"{slope[goal] * numbers[weight]:.4f}")
+    for symbol in (*bp.SIGMOIDS, *bp.SIGMOIDS.values()):
+        x, y = _POSITIONS[symbol]
+        name = rf"\partial E/\partial {bp.latex_name(str(symbol))}"
+        if symbol in bp.SIGMOIDS.values():
+            name = bp.latex_name(str(bp.delta(symbol)))
+        text = f"${name}$ = {_sum_of_parts(symbol, slope, numbers)}"
+        place = (x, y + (0.72 if y > 0 else -0.72))
+        axes.text(*place, text, ha="center", va="center", size=8.5, color=BACKWARD)
+    _draw_nodes(axes, row)
+    axes.set_title(title)
+    return figure
+
+
+def _sum_of_parts(symbol, slope, numbers):
+    """What the arrows bring back to a quantity, and their sum: 0.0102 + 0.0152 = 0.0254."""
+    parts = [slope[user] * numbers[w] for source, user, w in _edges() if source == symbol and w]
+    added = " + ".join(f"{part:.4f}" for part in parts) + "\n= " if parts else ""
+    return added + ("1" if slope[symbol] == 1 else f"{slope[symbol]:.4f}")
+
+
+@styled
+def draw_walk(row, weight):
+    """Draw the walk from E back to one weight of the hidden layer, a factor a panel.
+
+    Args:
+        row: a row of `gradient_descent`.
+        weight: a symbol, w1 to w4.
+
+    Returns:
+        The matplotlib Figure.
+    """
+    numbers = {symbol: row[str(symbol)] for symbol in (*bp.GIVEN, *bp.EQUATIONS)}
+    slope = {s: float(bp.gradient(s).xreplace(numbers)) for s in (*bp.EQUATIONS, weight)}
+    ways = bp.paths(weight)
+    stations = [list(dict.fromkeys(station)) for station in zip(*(way[-2::-1] for way in ways))]
+    figure, grid = plt.subplots(2, 3, figsize=(12, 6))
+    for count, (axes, station) in enumerate(zip(grid.flat, stations), start=1):
+        seen = {symbol for step in stations[:count] for symbol in step} | {bp.E_total}
+        for source, goal, w in _edges():
+            walked = goal in seen and (source in seen or w in seen)
+            line = {"color": BACKWARD, "lw": 2.2} if walked else {"color": "0.8", "lw": 1}
+            _arrow(axes, source, goal, "-", shrinkA=8, shrinkB=8, **line)
+        for symbol, (x, y) in _POSITIONS.items():
+            fill = BACKWARD if symbol in seen else "0.8"
+            axes.scatter(x, y, s=60, color=fill, zorder=3)
+            if symbol in seen and symbol != bp.E_total:
+                text = f"${bp.latex_name(str(symbol))}$\n"
+                new = symbol in station
+                parts = _sum_of_parts(symbol, slope, numbers)
+                text += parts if new else parts.split("= ")[-1]
+                up = 0.8 if y > 0 else -0.8
+                weight_of_font = "bold" if new else "normal"
+                axes.text(x, y + up, text, ha="center", va="center", size=8, weight=weight_of_font)
+        if weight in station:
+            source, goal = next((s, g) for s, g, w in _edges() if w == weight)
+            _label(axes, _between(source, goal, 0.5), f"{slope[weight]:.6f}", BACKWARD)
+        axes.set(xlim=(-0.6, 11), ylim=(-2.6, 2.6), title=_factors(station, ways))
+        axes.axis("off")
+    return figure
+
+
+def _factors(station, ways):
+    """What is multiplied at one station of the walk, in words: "× ∂a_o1/∂o1, × ∂a_o2/∂o2"."""
+    steps = dict.fromkeys(
+        (way[k + 1], way[k]) for way in ways for k in range(len(way) - 1) if way[k] in station
+    )
+    texts = [
+        rf"$\times\ \partial {bp.latex_name(str(a))}/\partial {bp.latex_name(str(b))}$"
+        for a, b in steps
+    ]
+    return ", ".join(texts) + (", added" if len(station) < len(steps) else "")
+
+
+@styled
+def plot_sigmoid(points=(-4, -1.5, 0, 1.5)):
+    """The sigmoid with its tangent at some points, and below it the slope, a(1 − a)."""
+    figure, (above, below) = plt.subplots(2, 1, figsize=(8, 5), sharex=True)
+    h = np.linspace(-6, 6, 241)
+    a = 1 / (1 + np.exp(-h))
+    above.plot(h, a, color=CURVE_COLOURS[0])
+    below.plot(h, a * (1 - a), color=CURVE_COLOURS[0])
+    for x in points:
+        y = 1 / (1 + np.exp(-x))
+        slope = y * (1 - y)
+        near = np.array([x - 1, x + 1])
+        above.plot(near, y + slope * (near - x), color=CURVE_COLOURS[3], linestyle="-")
+        above.text(x + 0.25, y - 0.09, f"slope {slope:.3f}", size=9)
+        below.plot(x, slope, "o", color=CURVE_COLOURS[3])
+    above.set(ylabel="a = σ(h)")
+    below.set(ylabel="slope = a·(1 − a)", xlabel="weighted sum h")
+    return figure
+
+
+@styled
+def plot_loss_surface(runs, learning_rates):
+    """The loss over w5 and w7, and the paths of some trainings on it.
+
+    Gradient descent moves w6 in a fixed ratio to w5, and w8 to w7, because a_h1 and a_h2
+    hardly change; on the surface they move along in that ratio.
+
+    Args:
+        runs: DataFrames of `gradient_descent` from the same start.
+        learning_rates: η of each run.
+    """
+    first = runs[0].iloc[0]
+    ratio = first["a_h2"] / first["a_h1"]
+    low, high = -1.6, 1.2
+    w5, w7 = np.meshgrid(np.linspace(low, high, 141), np.linspace(low, high, 141))
+    given = {symbol: first[str(symbol)] for symbol in bp.GIVEN} | {bp.w5: w5, bp.w7: w7}
+    given[bp.w6] = first["w6"] + ratio * (w5 - first["w5"])
+    given[bp.w8] = first["w8"] + ratio * (w7 - first["w7"])
+    loss = bp.spreadsheet_row(given)[bp.E_total]
+    levels = np.geomspace(1e-5, loss.max(), 13)
+    light = LogNorm(levels[0], 100 * levels[-1])
+    figure, grid = plt.subplots(1, len(runs), figsize=(12, 4.2), sharey=True)
+    for axes, run, rate in zip(grid, runs, learning_rates):
+        axes.contourf(w5, w7, loss, levels, cmap="Blues", norm=light, extend="min")
+        axes.plot(run["w5"], run["w7"], "o-", color=BACKWARD, markersize=4, linewidth=1)
+        axes.plot(first["w5"], first["w7"], "s", color="black", markersize=7)
+        axes.set(title=f"η = {rate}", xlabel="w5", xlim=(low, high), ylim=(low, high))
+        axes.grid(False)
+    grid[0].set_ylabel("w7")
+    return figure
+
+
+def with_sliders(draw, **sliders):
+    """Show sliders and the figure that `draw` makes of their values; redraw it when one moves.
+
+    Without a running kernel the figure of the first values stays. Works with ipywidgets 7
+    (Colab) and 8.
+
+    Args:
+        draw: a function of the sliders' values, by name; it returns a Figure.
+        sliders: ipywidgets, by the name of draw's argument.
+    """
+    from IPython.display import display
+
+    def picture():
+        figure = draw(**{name: slider.value for name, slider in sliders.items()})
+        plt.close(figure)
+        return figure
+
+    for slider in sliders.values():
+        display(slider)
+    shown = display(picture(), display_id=True)
+    for slider in sliders.values():
+        slider.observe(lambda change: shown.update(picture()), names="value")
+
+
+@styled
+def draw_training(learning_rate, **weights):
+    """The network's values at epoch 0, and the loss of a hundred epochs, for some settings.
+
+    Args:
+        learning_rate: η.
+        weights: other values than the lesson's, by name: w5=-0.5.
+
+    Returns:
+        The matplotlib Figure.
+    """
+    values = {w.name: value for w, value in zip(bp.WEIGHTS, bp.WEIGHT_VALUES)} | weights
+    run = bp.gradient_descent(weights=[*values.values()], learning_rate=learning_rate)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(13, 4.2), width_ratios=(2, 1))
+    draw_network(weights=run.iloc[0], values=run.iloc[0], axes=left, title="epoch 0")
+    right.plot(run["epoch"], run["E_total"], color=CURVE_COLOURS[0])
+    right.set(xlabel="epoch", ylabel="loss E", yscale="log", ylim=(1e-12, 1))
+    right.set_title(f"η = {learning_rate:.3g}, E at the end {run['E_total'].iloc[-1]:.2g}")
+    return figure
+
+
+@styled
+def plot_relative_errors(errors, limit=1e-5):
+    """How far gradients are off, as a share of the true value: a panel a column.
+
+    Args:
+        errors: a DataFrame of |formula / truth − 1|, an index of gradients.
+        limit: where the dotted line is drawn, above which a formula is called wrong.
+    """
+    figure, grid = plt.subplots(1, len(errors.columns), figsize=(12, 3.6), sharey=True)
+    for axes, name in zip(grid, errors):
+        colours = [CURVE_COLOURS[0] if error < limit else BACKWARD for error in errors[name]]
+        axes.bar([text.split("/∂")[1] for text in errors.index], errors[name], color=colours)
+        axes.axhline(limit, color="0.4", linestyle=":")
+        axes.set(title=name, yscale="log", ylim=(1e-12, 1e3), xlabel="gradient by")
+    grid[0].set_ylabel("relative error")
     return figure
 
 
@@ -377,7 +605,7 @@ def draw_images(folder=IMAGES):
     """Draw lesson 1's pictures, which README and the workbook show; return their paths."""
     pictures = {
         "network": draw_network(),
-        "gradients": draw_network(bp.gradient_descent(epochs=1).iloc[0]),
+        "gradients": draw_gradients(bp.gradient_descent(epochs=1).iloc[0]),
         "loss_curves": plot_loss_curves(bp.loss_curves()),
     }
     for name, figure in pictures.items():

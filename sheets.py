@@ -19,7 +19,9 @@ from backprop import COLUMN_GROUPS, COLUMNS, EQUATIONS, GRADIENTS, INPUTS, ROLES
 
 PICTURE = Path(__file__).parent / "images" / "network.png"
 
-SHEETS = ("Equations", "Backpropagation", "Loss curves", "Gradient check", "Your turn")
+SHEETS = (
+    "Equations", "Backpropagation", "With deltas", "Loss curves", "Gradient check", "Your turn",
+)  # fmt: skip
 
 # On Backpropagation, the frozen top holds the input block; the table's header is below.
 HEADER_ROW = 11  # counted from 0, as pandas.read_excel(header=...) counts
@@ -48,6 +50,7 @@ LARGEST_SUM = 700
 CHECK_STEP, CHECK_ABSOLUTE, CHECK_RELATIVE = 1e-5, 1e-10, 1e-5
 # An answer is right when it is this close to ours: only the order of operations differs.
 ANSWER_ABSOLUTE, ANSWER_RELATIVE = 1e-15, 1e-9
+ZERO_SHORT = "0.0E+00;-0.0E+00;0"  # a number format for differences
 # Targets that differ, so that an answer which mixes them up is seen to be wrong.
 YOUR_TURN_TARGETS = (0.01, 0.99)
 
@@ -66,6 +69,7 @@ class Formats:
         "step": {"bold": True},
         "text": {"text_wrap": True, **BORDER},
         "formula text": {"text_wrap": True, "font_name": "Cambria", **BORDER},
+        "difference": {"align": "center", "font_color": "#595959", **BORDER},
         "header": {"bold": True, "align": "center", "bg_color": "#404040", "font_color": "#FFFFFF"},
         "change me": {**YELLOW, "align": "center"},
         "answer": YELLOW,
@@ -187,10 +191,10 @@ def write_equations(book, formats, network):
     """
     sheet = book.get_worksheet_by_name("Equations")
     sheet.set_column("A:A", 11)
-    widths = {"chain rule": 48, "simplified": 48, "why": 46}
+    widths = {"chain rule": 48, "simplified": 48, "with deltas": 34, "why": 46}
     for column, width in enumerate(widths.values(), start=1):
         sheet.set_column(column, column, width)
-    sheet.set_column("E:E", 14)
+    sheet.set_column(len(widths) + 1, len(widths) + 1, 14)
     sheet.write_string("A1", "Backpropagation through a 2-2-2 network", formats("title"))
     note = "σ is the sigmoid, σ(x) = 1/(1 + exp(−x)). E is short for E_total."
     sheet.write_string("A2", note, formats("note"))
@@ -218,19 +222,21 @@ def write_equations(book, formats, network):
             for name, width in widths.items()
         ]
         sheet.set_row(row, 16 * max(lines) + 2)
-        gradient = str(symbol).startswith("∂")
+        gradient = str(symbol).startswith(("∂", "δ"))
         role = "gradient" if gradient else ("loss" if str(symbol).startswith("E") else "forward")
         sheet.write_string(row, 0, line["quantity"], formats.role(role, "label"))
         sheet.write(row, 1, line["chain rule"], formats("formula text"))
         sheet.write_string(row, 2, line["simplified"], formats("formula text"))
-        sheet.write_string(row, 3, line["why"], formats("text"))
+        sheet.write(row, 3, line["with deltas"], formats("formula text"))
+        sheet.write_string(row, 4, line["why"], formats("text"))
         if str(symbol) in cells:
             formula = "=" + cells[str(symbol)]
-        else:  # ∂E/∂a_h1 and ∂E/∂a_h2 have no column of their own
-            variable = next(s for s in EQUATIONS if backprop.partial(backprop.E_total, s) == symbol)
-            formula = _formula(backprop.gradient(variable), cells)
-        sheet.write_formula(row, 4, formula, formats.role(role), line["value"])
-    sheet.print_area(0, 0, row, 4)
+        else:  # no column of its own on Backpropagation
+            names = {backprop.partial(backprop.E_total, s): s for s in EQUATIONS}
+            names |= {backprop.delta(s): s for s in backprop.SIGMOIDS.values()}
+            formula = _formula(backprop.gradient(names[symbol]), cells)
+        sheet.write_formula(row, 5, formula, formats.role(role), line["value"])
+    sheet.print_area(0, 0, row, 5)
 
 
 # --- Backpropagation ---------------------------------------------------------------
@@ -371,6 +377,71 @@ def _loss_chart(book, title, epochs, logarithmic):
         y |= {"min": 0}
     chart.set_y_axis(y)
     return chart
+
+
+# --- With deltas -------------------------------------------------------------------
+
+
+def write_with_deltas(book, formats, run):
+    sheet = book.get_worksheet_by_name("With deltas")
+    sheet.set_column(0, 0, 8)
+    sheet.set_column(1, 4 + len(WEIGHTS), 11.5)
+    sheet.set_column(5 + len(WEIGHTS), 4 + 2 * len(WEIGHTS), 12.5)
+    sheet.write_string("A1", "The same gradients with deltas", formats("title"))
+    notes = (
+        "Each neuron's δ is calculated once, from the outputs back to the inputs. A gradient is "
+        "the δ of the neuron that the weight enters, times what the weight was multiplied with.",
+        "On the right: this gradient minus the one written out on Backpropagation, in the same "
+        "row. Only rounding is left.",
+    )
+    for row, note in enumerate(notes, start=1):
+        sheet.write_string(row, 0, note, formats("note"))
+
+    slopes = {SLOPES[str(w)]: formula for w, formula in backprop.SHORT_GRADIENTS.items()}
+    deltas = {str(symbol): formula for symbol, formula in backprop.DELTAS.items()}
+    templates = {name: backprop.to_excel(f) for name, f in (deltas | slopes).items()}
+    columns = {name: k for k, name in enumerate(templates, start=1)}
+    off = {name: columns[name] + len(WEIGHTS) for name in slopes}
+    first, last = FIRST_ROW, FIRST_ROW + len(run) - 1
+    groups = (("deltas", columns, deltas), ("gradients", columns, slopes))
+    groups += (("gradient minus the one written out", off, slopes),)
+    sheet.write_string(HEADER_ROW, 0, "epoch", formats.role("epoch", "header"))
+    for caption, places, names in groups:
+        role = "loss" if places is off else "gradient"
+        ends = [places[name] for name in names]
+        band = (HEADER_ROW - 1, min(ends), HEADER_ROW - 1, max(ends))
+        sheet.merge_range(*band, caption, formats.role(role, "band"))
+        for name in names:
+            sheet.write_string(HEADER_ROW, places[name], name, formats.role(role, "header"))
+
+    values = {symbol: run[symbol.name].to_numpy() for symbol in (*backprop.GIVEN, *EQUATIONS)}
+    short = {str(symbol): numbers for symbol, numbers in backprop.delta_row(values).items()}
+    there = {name: f"Backpropagation!{xl_col_to_name(k)}" for k, name in enumerate(COLUMNS)}
+    there |= {name: xl_col_to_name(k) for name, k in columns.items()}
+    long_form = {name: f"Backpropagation!{xl_col_to_name(COLUMNS.index(name))}" for name in slopes}
+    for epoch in range(len(run)):
+        row = first + epoch
+        cells = {name: f"{letters}{row + 1}" for name, letters in there.items()}
+        epoch_cell = f"=Backpropagation!{xl_rowcol_to_cell(row, 0)}"
+        sheet.write_formula(row, 0, epoch_cell, formats.role("epoch"), epoch)
+        for name, template in templates.items():
+            formula, value = "=" + template.format(**cells), short[name][epoch]
+            sheet.write_formula(row, columns[name], formula, formats.role("gradient"), value)
+        for name in slopes:
+            formula = f"={cells[name]}-{long_form[name]}{row + 1}"
+            value = short[name][epoch] - run[name].iloc[epoch]
+            sheet.write_formula(row, off[name], formula, formats("difference", ZERO_SHORT), value)
+
+    differences = xl_range(first, min(off.values()), last, max(off.values()))
+    largest = max(abs(short[name] - run[name]).max() for name in slopes)
+    sheet.write_string("A5", "largest", formats("header"))
+    formula = f"=MAX(MAX({differences}),-MIN({differences}))"
+    sheet.write_formula("B5", formula, formats("verdict", "0.0E+00"), largest)
+    sheet.write_string("C5", "  difference between the two forms, in all rows", formats("note"))
+    sheet.freeze_panes(first, 1)
+    sheet.repeat_rows(HEADER_ROW - 1, HEADER_ROW)
+    sheet.set_paper(8)  # A3
+    sheet.print_area(0, 0, last, max(off.values()))
 
 
 # --- Loss curves -------------------------------------------------------------------

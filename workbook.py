@@ -42,7 +42,7 @@ def write_workbook(
     learning_rate=1.0,
     epochs=backprop.EPOCHS,
 ):
-    """Write the five-sheet workbook; the arguments are those of `gradient_descent`.
+    """Write the six-sheet workbook; the arguments are those of `gradient_descent`.
 
     The same arguments give the same bytes. A crash leaves the old file whole. A workbook
     that somebody has saved since we wrote it (with answers in it, perhaps), and any other
@@ -138,6 +138,7 @@ def _workbook_bytes(network, learning_rate, epochs):
         sheet.fit_to_pages(1, 0)
     sheets.write_equations(book, formats, network)
     sheets.write_backpropagation(book, formats, run, learning_rate)
+    sheets.write_with_deltas(book, formats, run)
     curve_styles = zip(figures.CURVE_COLOURS, figures.CURVE_DASHES)
     sheets.write_loss_curves(book, formats, network, epochs, curve_styles)
     sheets.write_gradient_check(book, formats, run)

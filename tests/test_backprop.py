@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sympy
 import torch
 
 import backprop
@@ -127,8 +128,13 @@ def test_every_equality_of_the_derivation_holds():
     }
     for variable in (*WEIGHTS, backprop.a_h1, backprop.a_h2):
         slopes[backprop.partial(backprop.E_total, variable)] = backprop.gradient(variable)
+    slopes |= {
+        delta: formula.xreplace(backprop.DELTAS) for delta, formula in backprop.DELTAS.items()
+    }
+    for quantity in backprop.SIGMOIDS.values():
+        slopes[backprop.partial(backprop.E_total, quantity)] = backprop.gradient(quantity)
     steps = backprop.derivation()
-    assert len(steps) == 6
+    assert len(steps) == 7
     for equalities in steps.values():
         for left, *others in equalities:
             sides = [side.xreplace(slopes).subs(values).evalf() for side in (left, *others)]
@@ -139,22 +145,75 @@ def test_equations_table_values():
     table = backprop.equations_table()
     first = gradient_descent(epochs=1).iloc[0]
     shown = dict(zip(table["quantity"], table["value"]))
-    assert len(table) == 21 and set(COLUMNS[9:13] + COLUMNS[17:]) <= set(shown)
+    assert len(table) == 25 and set(COLUMNS[9:13] + COLUMNS[17:]) <= set(shown)
     for name in set(shown) & set(COLUMNS):
         assert shown[name] == pytest.approx(first[name], rel=1e-14)
+    assert shown["δ_h1"] * first["i1"] == pytest.approx(first["∂E/∂w1"], rel=1e-14)
     assert shown["∂E/∂a_h1"] * first["a_h1"] * (1 - first["a_h1"]) * first["i1"] == pytest.approx(
         first["∂E/∂w1"], rel=1e-14
     )
 
 
-def test_network_picture_has_a_number_on_every_edge():
-    figure = figures.draw_network(gradient_descent(epochs=1).iloc[0])
-    edges = sum(len(equation.free_symbols - set(WEIGHTS)) for equation in EQUATIONS.values())
-    texts = [text.get_text() for text in figure.axes[0].texts if text.get_text()]
-    nodes = [text for text in texts if text.startswith("$")]
-    assert len(texts) - len(nodes) == edges == 18
-    assert len(nodes) == 15
-    assert "∂E/∂w3\n0.000352" in texts
+def texts_of(figure):
+    return [text.get_text() for axes in figure.axes for text in axes.texts if text.get_text()]
+
+
+def test_the_picture_of_gradients_shows_both_paths():
+    first = gradient_descent(epochs=1).iloc[0]
+    figure = figures.draw_gradients(first)
+    texts = texts_of(figure)
+    for weight in WEIGHTS:
+        assert any(f"w_{{{str(weight)[1]}}}$ = {first[f'∂E/∂{weight}']:.3g}" in t for t in texts)
+    assert {"0.0102", "0.0152", "0.0114", "0.0167"} <= {*texts}
+    assert any("= 0.0102 + 0.0152\n= 0.0254" in text for text in texts)
+    ends = [note.xy for note in figure.axes[0].texts if getattr(note, "arrow_patch", None)]
+    targets = {figures._POSITIONS[target] for target in backprop.TARGETS}
+    assert len(ends) == 16 and not targets & {*map(tuple, ends)}
+
+
+def test_the_walk_ends_with_the_gradient():
+    first = gradient_descent((0.3, -0.7), (0.2, 0.9), np.linspace(-1, 1.5, 8), epochs=1).iloc[0]
+    for weight in WEIGHTS[:4]:
+        texts = texts_of(figures.draw_walk(first, weight))
+        assert texts[-1] == f"{first[f'∂E/∂{weight}']:.6f}"
+
+
+# --- Deltas ------------------------------------------------------------------------
+
+
+def test_the_forms_with_deltas():
+    shown = {str(symbol): to_text(formula) for symbol, formula in backprop.DELTAS.items()}
+    assert shown == {
+        "δ_o1": "(a_o1 − t1)·a_o1·(1 − a_o1)",
+        "δ_o2": "(a_o2 − t2)·a_o2·(1 − a_o2)",
+        "δ_h1": "(δ_o1·w5 + δ_o2·w7)·a_h1·(1 − a_h1)",
+        "δ_h2": "(δ_o1·w6 + δ_o2·w8)·a_h2·(1 − a_h2)",
+    }
+    short = [to_text(formula) for formula in backprop.SHORT_GRADIENTS.values()]
+    assert (
+        short == ("δ_h1·i1 δ_h1·i2 δ_h2·i1 δ_h2·i2 δ_o1·a_h1 δ_o1·a_h2 δ_o2·a_h1 δ_o2·a_h2").split()
+    )
+
+
+def test_both_forms_are_the_same_formula():
+    """Not at points: the deltas put in, the difference is zero as an expression."""
+    for weight in WEIGHTS:
+        whole = backprop.SHORT_GRADIENTS[weight].xreplace(backprop.DELTAS).xreplace(backprop.DELTAS)
+        assert sympy.expand(whole - GRADIENTS[weight]) == 0
+
+
+def test_both_forms_agree_over_a_thousand_networks():
+    networks = random_networks(1000)
+    written_out = closed_form_gradients(*networks)
+    np.testing.assert_allclose(backprop.delta_gradients(*networks), written_out, rtol=1e-13, atol=0)
+
+
+def test_multiplications_are_counted():
+    x, y, z = sympy.symbols("x y z")
+    with sympy.evaluate(False):
+        assert backprop.multiplications([x * y * z, (x - y) * z, x + y]) == 3
+    assert backprop.multiplications(GRADIENTS.values()) == 48
+    assert backprop.multiplications([*backprop.DELTAS.values()]) == 12
 
 
 NAN, INF = float("nan"), float("inf")

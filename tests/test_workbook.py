@@ -73,9 +73,9 @@ def change(path, new_path, network, learning_rate):
 
 def assert_is_training(book, network, learning_rate, epochs, tolerance=1e-12):
     """Every number of a calculated workbook equals what Python says it must be."""
-    expected = gradient_descent(**network, learning_rate=learning_rate, epochs=epochs)
+    run = gradient_descent(**network, learning_rate=learning_rate, epochs=epochs)
     found = table(book["Backpropagation"], sheets.HEADER_ROW, 0, epochs)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(found, run, rtol=0, atol=tolerance)
 
     sheet = book["Loss curves"]
     for k, rate in enumerate(backprop.LEARNING_RATES):
@@ -90,9 +90,11 @@ def assert_is_training(book, network, learning_rate, epochs, tolerance=1e-12):
 
     values = backprop.equations_table(**network)
     sheet = book["Equations"]
-    shown = {row[0]: row[4] for row in sheet.iter_rows(values_only=True)}
+    shown = {row[0]: row[5] for row in sheet.iter_rows(values_only=True)}
     for _, line in values.iterrows():
         assert shown[line["quantity"]] == pytest.approx(line["value"], rel=0, abs=tolerance)
+
+    assert_is_short_form(book["With deltas"], run)
 
     sheet = book["Gradient check"]
     finite = backprop.finite_difference_gradients(**network, step=sheets.CHECK_STEP)
@@ -103,6 +105,26 @@ def assert_is_training(book, network, learning_rate, epochs, tolerance=1e-12):
         assert line[2] == pytest.approx(line[0] - line[1], rel=0, abs=tolerance)
         assert line[3] == "OK"
     assert_no_error(book)
+
+
+def assert_is_short_form(sheet, run, tolerance=1e-12):
+    """The sheet With deltas: four deltas, eight gradients, and eight differences of zero."""
+    rows = sheet.iter_rows(sheets.HEADER_ROW + 1, FIRST_ROW + len(run), 1, 21, True)
+    header, *values = rows
+    slopes = [f"∂E/∂w{k}" for k in range(1, 9)]
+    assert list(header) == ["epoch", "δ_o1", "δ_o2", "δ_h1", "δ_h2", *slopes, *slopes]
+    found = np.array(values, dtype=float)
+    np.testing.assert_array_equal(found[:, 0], run["epoch"])
+    for k, name in enumerate(slopes):
+        np.testing.assert_allclose(found[:, 5 + k], run[name], rtol=0, atol=tolerance)
+        np.testing.assert_allclose(found[:, 13 + k], 0, rtol=0, atol=1e-15)
+    outputs = {"δ_o1": ("a_o1", "t1"), "δ_o2": ("a_o2", "t2")}
+    for k, (a, t) in enumerate(outputs.values(), start=1):
+        expected = (run[a] - run[t]) * run[a] * (1 - run[a])
+        np.testing.assert_allclose(found[:, k], expected, rtol=0, atol=tolerance)
+    for k, (h, i) in enumerate({"δ_h1": ("w1", "i1"), "δ_h2": ("w3", "i1")}.values(), start=3):
+        np.testing.assert_allclose(found[:, k] * run[i], run[f"∂E/∂{h}"], rtol=0, atol=tolerance)
+    assert sheet["B5"].value == pytest.approx(np.abs(found[:, 13:]).max(), abs=1e-20)
 
 
 def assert_no_error(book):
