@@ -219,11 +219,16 @@ def to_latex(expression):
     return sympy.latex(expression, order="none", symbol_names=names, mul_symbol="dot")
 
 
-def aligned(equalities):
-    """Write the equalities of a step of `derivation` in LaTeX, one a line."""
-    lines = [
-        " = ".join(map(to_latex, equality)).replace(" = ", " &= ", 1) for equality in equalities
-    ]
+def aligned(equalities, width=100):
+    """Write the equalities of a step of `derivation` in LaTeX, one a line.
+
+    An equality with more than `width` characters as plain text goes over several lines.
+    """
+    lines = []
+    for first, *others in equalities:
+        long = sum(len(to_text(side)) for side in (first, *others)) > width
+        between = r" \\[4pt] &= " if long else " = "
+        lines.append(to_latex(first) + " &= " + between.join(map(to_latex, others)))
     return r"\begin{aligned}" + r" \\[4pt] ".join(lines) + r"\end{aligned}"
 
 
@@ -537,7 +542,7 @@ def equations_table(inputs=INPUT_VALUES, targets=TARGET_VALUES, weights=WEIGHT_V
 
     Returns:
         A DataFrame with an index of symbols and the columns quantity, chain rule,
-        simplified, with deltas, why and value.
+        written out, with deltas, why and value.
     """
     given = _network(inputs, targets, weights, one=True)
     values = given | spreadsheet_row(given)
@@ -552,7 +557,7 @@ def equations_table(inputs=INPUT_VALUES, targets=TARGET_VALUES, weights=WEIGHT_V
         forms = (chain_rule(variable), gradient(variable), with_deltas(variable))
         rows[symbol] = (str(symbol), *map(to_text, forms), _why_backward(variable))
         values[symbol] = float(gradient(variable).xreplace(values))
-    columns = ["quantity", "chain rule", "simplified", "with deltas", "why"]
+    columns = ["quantity", "chain rule", "written out", "with deltas", "why"]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     table["value"] = [float(values[symbol]) for symbol in table.index]
     return table

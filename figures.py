@@ -130,7 +130,7 @@ def _draw_nodes(axes, values=None, size=1750):
         fill = ROLE_COLOURS[bp.ROLES[str(symbol)]]
         axes.scatter(*place, s=size, color=fill, edgecolor="0.3", zorder=3)
         label = f"${bp.latex_name(str(symbol))}$"
-        label += "" if values is None else f"\n{values[str(symbol)]:.3f}"
+        label += "" if values is None else f"\n{values[str(symbol)]:.4f}"
         axes.text(*place, label, ha="center", va="center", size=8.5, zorder=4)
     axes.set(xlim=(-0.5, 11.1), ylim=(-2.9, 2.9))
     axes.axis("off")
@@ -165,14 +165,17 @@ def draw_network(weights=None, title="", axes=None, values=None):
 
 
 @styled
-def draw_gradients(row, title=""):
+def draw_gradients(row, title="", hidden=()):
     """Draw what flows back at one row of `gradient_descent`.
 
-    In a circle stands the value that flows forward, beside it ∂E by this quantity: δ for a
-    weighted sum. On an arrow with a weight stand ∂E/∂w and, where it leaves towards the
-    left, what it brings back: δ of the neuron on the right times w. What several arrows
-    bring to one circle is added there. Nobody moves a target or an input, so nothing is
-    drawn back to them.
+    In a circle is the value that flows forward, above or below it the derivative of E with
+    respect to this quantity: δ for a weighted sum. On an arrow with a weight are ∂E/∂w and,
+    where it ends on the left, what it brings back: δ of the neuron on the right times w.
+    What several arrows bring to one circle is added there. Nobody moves a target or an
+    input, so no arrow goes back to them.
+
+    Args:
+        hidden: symbols whose derivative is shown as a question mark.
 
     Returns:
         The matplotlib Figure.
@@ -187,18 +190,22 @@ def draw_gradients(row, title=""):
         style = "-" if source in given else "<|-"
         _arrow(axes, source, goal, style, color=BACKWARD, lw=1.4, alpha=0.75)
         if weight is not None:
-            name = bp.latex_name(str(weight))
-            text = rf"$\partial E/\partial {name}$ = {slope[weight]:.3g}"
+            text = rf"$\partial E/\partial {bp.latex_name(str(weight))}$ = "
+            text += "?" if weight in hidden else f"{slope[weight]:.6f}"
             _label(axes, _between(source, goal, 0.66), text, BACKWARD, 8)
             if source not in given:
-                _label(axes, _between(source, goal, 0.26), f"{slope[goal] * numbers[weight]:.4f}")
+                part = f"{slope[goal] * numbers[weight]:.6f}"
+                _label(axes, _between(source, goal, 0.26), part, BACKWARD)
     for symbol in (*bp.SIGMOIDS, *bp.SIGMOIDS.values()):
         x, y = _POSITIONS[symbol]
         name = rf"\partial E/\partial {bp.latex_name(str(symbol))}"
         if symbol in bp.SIGMOIDS.values():
             name = bp.latex_name(str(bp.delta(symbol)))
-        text = f"${name}$ = {_sum_of_parts(symbol, slope, numbers)}"
-        place = (x, y + (0.72 if y > 0 else -0.72))
+        text = "?" if symbol in hidden else _sum_of_parts(symbol, slope, numbers)
+        parts = " + " in text  # on a line of their own
+        place = (x, y + (0.72 + 0.1 * parts) * (1 if y > 0 else -1))
+        separator = "\n" if parts else " "
+        text = f"${name}$ ={separator}{text}"
         axes.text(*place, text, ha="center", va="center", size=8.5, color=BACKWARD)
     _draw_nodes(axes, row)
     axes.set_title(title)
@@ -206,10 +213,10 @@ def draw_gradients(row, title=""):
 
 
 def _sum_of_parts(symbol, slope, numbers):
-    """What the arrows bring back to a quantity, and their sum: 0.0102 + 0.0152 = 0.0254."""
+    """What the arrows bring back to a quantity, and the sum: 0.010165 + 0.015199 = 0.025364."""
     parts = [slope[user] * numbers[w] for source, user, w in _edges() if source == symbol and w]
-    added = " + ".join(f"{part:.4f}" for part in parts) + "\n= " if parts else ""
-    return added + ("1" if slope[symbol] == 1 else f"{slope[symbol]:.4f}")
+    added = " + ".join(f"{part:.6f}" for part in parts) + "\n= " if parts else ""
+    return added + ("1" if slope[symbol] == 1 else f"{slope[symbol]:.6f}")
 
 
 @styled
@@ -227,47 +234,48 @@ def draw_walk(row, weight):
     slope = {s: float(bp.gradient(s).xreplace(numbers)) for s in (*bp.EQUATIONS, weight)}
     ways = bp.paths(weight)
     stations = [list(dict.fromkeys(station)) for station in zip(*(way[-2::-1] for way in ways))]
-    figure, grid = plt.subplots(2, 3, figsize=(12, 6))
+    figure, grid = plt.subplots(2, 3, figsize=(13, 6.4))
     for count, (axes, station) in enumerate(zip(grid.flat, stations), start=1):
         seen = {symbol for step in stations[:count] for symbol in step} | {bp.E_total}
         for source, goal, w in _edges():
+            if source in bp.TARGETS:
+                continue
             walked = goal in seen and (source in seen or w in seen)
             line = {"color": BACKWARD, "lw": 2.2} if walked else {"color": "0.8", "lw": 1}
             _arrow(axes, source, goal, "-", shrinkA=8, shrinkB=8, **line)
         for symbol, (x, y) in _POSITIONS.items():
-            fill = BACKWARD if symbol in seen else "0.8"
-            axes.scatter(x, y, s=60, color=fill, zorder=3)
-            if symbol in seen and symbol != bp.E_total:
-                text = f"${bp.latex_name(str(symbol))}$\n"
-                new = symbol in station
-                parts = _sum_of_parts(symbol, slope, numbers)
-                text += parts if new else parts.split("= ")[-1]
-                up = 0.8 if y > 0 else -0.8
-                weight_of_font = "bold" if new else "normal"
-                axes.text(x, y + up, text, ha="center", va="center", size=8, weight=weight_of_font)
+            if symbol in bp.TARGETS:
+                continue
+            axes.scatter(x, y, s=60, color=BACKWARD if symbol in seen else "0.8", zorder=3)
+            if symbol in station:
+                text = f"${bp.latex_name(str(symbol))}$: {_sum_of_parts(symbol, slope, numbers)}"
+                place = (x, y + (0.55 if y > 0 else -0.55))
+                axes.text(*place, text, ha="center", va="center", size=9, weight="bold")
         if weight in station:
             source, goal = next((s, g) for s, g, w in _edges() if w == weight)
-            _label(axes, _between(source, goal, 0.5), f"{slope[weight]:.6f}", BACKWARD)
-        axes.set(xlim=(-0.6, 11), ylim=(-2.6, 2.6), title=_factors(station, ways))
+            _label(axes, _between(source, goal, 0.5), f"{slope[weight]:.6f}", "black", 9)
+        axes.set(xlim=(-0.6, 11), ylim=(-1.9, 1.9))
+        axes.set_title(f"{count}.  {_factors(station, ways, numbers)}", fontsize=10)
         axes.axis("off")
     return figure
 
 
-def _factors(station, ways):
-    """What is multiplied at one station of the walk, in words: "× ∂a_o1/∂o1, × ∂a_o2/∂o2"."""
+def _factors(station, ways, numbers):
+    """What is multiplied at one station of the walk: "× ∂a_o1/∂o1 = 0.2387", one a path."""
     steps = dict.fromkeys(
         (way[k + 1], way[k]) for way in ways for k in range(len(way) - 1) if way[k] in station
     )
-    texts = [
-        rf"$\times\ \partial {bp.latex_name(str(a))}/\partial {bp.latex_name(str(b))}$"
-        for a, b in steps
-    ]
-    return ", ".join(texts) + (", added" if len(station) < len(steps) else "")
+    texts = []
+    for quantity, variable in steps:
+        above, below = bp.latex_name(str(quantity)), bp.latex_name(str(variable))
+        factor = float(bp.local_derivative(quantity, variable).xreplace(numbers))
+        texts.append(rf"$\times\ \partial {above}/\partial {below}$ = {factor:.4g}")
+    return "\n".join(texts) + (", then add" if len(station) < len(steps) else "")
 
 
 @styled
-def plot_sigmoid(points=(-4, -1.5, 0, 1.5)):
-    """The sigmoid with its tangent at some points, and below it the slope, a(1 − a)."""
+def plot_sigmoid(points=(-4, 0, 1.5)):
+    """The sigmoid with its tangent at some points, and below it the slope."""
     figure, (above, below) = plt.subplots(2, 1, figsize=(8, 5), sharex=True)
     h = np.linspace(-6, 6, 241)
     a = 1 / (1 + np.exp(-h))
@@ -277,11 +285,13 @@ def plot_sigmoid(points=(-4, -1.5, 0, 1.5)):
         y = 1 / (1 + np.exp(-x))
         slope = y * (1 - y)
         near = np.array([x - 1, x + 1])
-        above.plot(near, y + slope * (near - x), color=CURVE_COLOURS[3], linestyle="-")
-        above.text(x + 0.25, y - 0.09, f"slope {slope:.3f}", size=9)
-        below.plot(x, slope, "o", color=CURVE_COLOURS[3])
-    above.set(ylabel="a = σ(h)")
-    below.set(ylabel="slope = a·(1 − a)", xlabel="weighted sum h")
+        above.plot(near, y + slope * (near - x), color=BACKWARD, linestyle="-")
+        above.annotate(
+            f"slope {slope:.3f}", (x, y), (12, 12 if y < 0.1 else -14), textcoords="offset points"
+        )
+        below.plot(x, slope, "o", color=BACKWARD)
+    above.set(ylabel="a = σ(h)", xlim=(-6.5, 6.5))
+    below.set(ylabel="slope", xlabel="weighted sum h")
     return figure
 
 
@@ -308,12 +318,14 @@ def plot_loss_surface(runs, learning_rates):
     light = LogNorm(levels[0], 100 * levels[-1])
     figure, grid = plt.subplots(1, len(runs), figsize=(12, 4.2), sharey=True)
     for axes, run, rate in zip(grid, runs, learning_rates):
-        axes.contourf(w5, w7, loss, levels, cmap="Blues", norm=light, extend="min")
+        filled = axes.contourf(w5, w7, loss, levels, cmap="Blues", norm=light, extend="min")
         axes.plot(run["w5"], run["w7"], "o-", color=BACKWARD, markersize=4, linewidth=1)
         axes.plot(first["w5"], first["w7"], "s", color="black", markersize=7)
         axes.set(title=f"η = {rate}", xlabel="w5", xlim=(low, high), ylim=(low, high))
         axes.grid(False)
     grid[0].set_ylabel("w7")
+    ticks = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1]
+    figure.colorbar(filled, ax=grid, ticks=ticks, label="loss E", format=lambda x, _: f"{x:.0e}")
     return figure
 
 
@@ -354,7 +366,7 @@ def draw_training(learning_rate, **weights):
     """
     values = {w.name: value for w, value in zip(bp.WEIGHTS, bp.WEIGHT_VALUES)} | weights
     run = bp.gradient_descent(weights=[*values.values()], learning_rate=learning_rate)
-    figure, (left, right) = plt.subplots(1, 2, figsize=(13, 4.2), width_ratios=(2, 1))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(15, 4.6), width_ratios=(2.4, 1))
     draw_network(weights=run.iloc[0], values=run.iloc[0], axes=left, title="epoch 0")
     right.plot(run["epoch"], run["E_total"], color=CURVE_COLOURS[0])
     right.set(xlabel="epoch", ylabel="loss E", yscale="log", ylim=(1e-12, 1))
@@ -375,7 +387,7 @@ def plot_relative_errors(errors, limit=1e-5):
         colours = [CURVE_COLOURS[0] if error < limit else BACKWARD for error in errors[name]]
         axes.bar([text.split("/∂")[1] for text in errors.index], errors[name], color=colours)
         axes.axhline(limit, color="0.4", linestyle=":")
-        axes.set(title=name, yscale="log", ylim=(1e-12, 1e3), xlabel="gradient by")
+        axes.set(title=name, yscale="log", ylim=(1e-12, 1e3), xlabel="gradient of weight")
     grid[0].set_ylabel("relative error")
     return figure
 

@@ -191,7 +191,7 @@ def write_equations(book, formats, network):
     """
     sheet = book.get_worksheet_by_name("Equations")
     sheet.set_column("A:A", 11)
-    widths = {"chain rule": 48, "simplified": 48, "with deltas": 34, "why": 46}
+    widths = {"chain rule": 48, "written out": 48, "with deltas": 34, "why": 46}
     for column, width in enumerate(widths.values(), start=1):
         sheet.set_column(column, column, width)
     sheet.set_column(len(widths) + 1, len(widths) + 1, 14)
@@ -226,7 +226,7 @@ def write_equations(book, formats, network):
         role = "gradient" if gradient else ("loss" if str(symbol).startswith("E") else "forward")
         sheet.write_string(row, 0, line["quantity"], formats.role(role, "label"))
         sheet.write(row, 1, line["chain rule"], formats("formula text"))
-        sheet.write_string(row, 2, line["simplified"], formats("formula text"))
+        sheet.write_string(row, 2, line["written out"], formats("formula text"))
         sheet.write(row, 3, line["with deltas"], formats("formula text"))
         sheet.write_string(row, 4, line["why"], formats("text"))
         if str(symbol) in cells:

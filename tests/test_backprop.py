@@ -163,9 +163,11 @@ def test_the_picture_of_gradients_shows_both_paths():
     figure = figures.draw_gradients(first)
     texts = texts_of(figure)
     for weight in WEIGHTS:
-        assert any(f"w_{{{str(weight)[1]}}}$ = {first[f'∂E/∂{weight}']:.3g}" in t for t in texts)
-    assert {"0.0102", "0.0152", "0.0114", "0.0167"} <= {*texts}
-    assert any("= 0.0102 + 0.0152\n= 0.0254" in text for text in texts)
+        assert any(f"w_{{{str(weight)[1]}}}$ = {first[f'∂E/∂{weight}']:.6f}" in t for t in texts)
+    assert {"0.010165", "0.015199", "0.011436", "0.016719"} <= {*texts}
+    assert any("=\n0.010165 + 0.015199\n= 0.025364" in text for text in texts)
+    hidden = texts_of(figures.draw_gradients(first, hidden=(backprop.a_h1, backprop.w1)))
+    assert sum(text.endswith("?") for text in hidden) == 2 and len(hidden) == len(texts)
     ends = [note.xy for note in figure.axes[0].texts if getattr(note, "arrow_patch", None)]
     targets = {figures._POSITIONS[target] for target in backprop.TARGETS}
     assert len(ends) == 16 and not targets & {*map(tuple, ends)}

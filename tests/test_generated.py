@@ -46,7 +46,7 @@ def test_a_changed_picture_would_be_found(drawn, tmp_path):
     """The tolerance is for rounding in fonts and lines: a number that changes is seen."""
     row = regenerate.bp.gradient_descent(epochs=1).iloc[0]
     row["∂E/∂w5"] = row["a_o1"] = 0.999
-    regenerate.figures.save(regenerate.figures.draw_network(row), tmp_path / "gradients.png")
+    regenerate.figures.save(regenerate.figures.draw_gradients(row), tmp_path / "gradients.png")
     images = (str(tmp_path / "gradients.png"), str(drawn / "gradients.png"))
     assert compare_images(*images, TOLERANCE) is not None
 
