@@ -111,10 +111,10 @@ def _backward(variable, factor, known=()):
     ]
     if len(products) == 1:
         return products[0]
-    return [sympy.Add(*map(_product, products), evaluate=False)]
+    return [sympy.Add(*map(product, products), evaluate=False)]
 
 
-def _product(factors):
+def product(factors):
     """Multiply in the given order, leaving out factors of 1 and expanding nothing."""
     factors = [part for factor in factors for part in sympy.Mul.make_args(factor) if part != 1]
     return sympy.Mul(*factors, evaluate=False) if len(factors) > 1 else sympy.Mul(*factors)
@@ -129,12 +129,12 @@ def chain_rule(variable):
     def name(quantity, by):
         return 1 if local_derivative(quantity, by) == 1 else partial(quantity, by)
 
-    return _product(_backward(variable, name))
+    return product(_backward(variable, name))
 
 
 def gradient(variable):
     """∂E/∂variable, each local derivative put in, factored as it was met (SymPy)."""
-    return _product(_backward(variable, local_derivative))
+    return product(_backward(variable, local_derivative))
 
 
 def delta(weighted_sum):
@@ -144,7 +144,7 @@ def delta(weighted_sum):
 
 def with_deltas(variable):
     """∂E/∂variable, with the δ of every neuron that comes after it by its name (SymPy)."""
-    return _product(_backward(variable, local_derivative, known=tuple(SIGMOIDS.values())))
+    return product(_backward(variable, local_derivative, known=tuple(SIGMOIDS.values())))
 
 
 # The gradients written out, as the columns of the spreadsheet hold them. And the same in
@@ -220,7 +220,7 @@ def to_latex(expression):
 
 
 def aligned(equalities, width=100):
-    """Write the equalities of a step of `derivation` in LaTeX, one a line.
+    """Write the equalities of a step of `derivation.steps` in LaTeX, one a line.
 
     An equality with more than `width` characters as plain text goes over several lines.
     """
@@ -323,7 +323,7 @@ def _numbers(name, values, length):
     return array.astype(np.float64)
 
 
-def _network(inputs, targets, weights, one=False):
+def named_values(inputs, targets, weights, one=False):
     """Check a network's numbers and give them their names.
 
     Args:
@@ -369,7 +369,7 @@ def gradient_descent(
         ValueError: NaN, infinity, text, a wrong length, no epoch, a rate that is not
             positive, or numbers so large that they overflow float64.
     """
-    given = _network(inputs, targets, weights, one=True)
+    given = named_values(inputs, targets, weights, one=True)
     learning_rate, epochs = check_training(learning_rate, epochs)
     compiled = _right_row if gradients is GRADIENTS else _compile_row(gradients)
     rows = []
@@ -443,14 +443,14 @@ def closed_form_gradients(inputs, targets, weights):
     Raises:
         ValueError: not numbers, not finite, or another shape.
     """
-    row = spreadsheet_row(_network(inputs, targets, weights))
+    row = spreadsheet_row(named_values(inputs, targets, weights))
     slopes = [row[partial(E_total, weight)] for weight in WEIGHTS]
     return np.stack(np.broadcast_arrays(*slopes), axis=-1)
 
 
 def delta_gradients(inputs, targets, weights):
     """The gradients by `DELTAS` and `SHORT_GRADIENTS`: each δ is calculated once."""
-    given = _network(inputs, targets, weights)
+    given = named_values(inputs, targets, weights)
     row = delta_row(given | spreadsheet_row(given))
     slopes = [row[partial(E_total, weight)] for weight in WEIGHTS]
     return np.stack(np.broadcast_arrays(*slopes), axis=-1)
@@ -462,7 +462,7 @@ def finite_difference_gradients(inputs, targets, weights, step=1e-5):
     Arguments and result are those of `closed_form_gradients`. The error is of order step²
     from the formula and E·1e-16/step from rounding.
     """
-    given = _network(inputs, targets, weights)
+    given = named_values(inputs, targets, weights)
 
     def loss(weight, nudge):
         return spreadsheet_row(given | {weight: given[weight] + nudge})[E_total]
@@ -478,7 +478,7 @@ def autograd_gradients(inputs, targets, weights):
     """
     import torch
 
-    given = _network(inputs, targets, weights)
+    given = named_values(inputs, targets, weights)
     numbers = np.broadcast_arrays(*given.values())
     named = {symbol: torch.tensor(values) for symbol, values in zip(given, numbers)}
     t, i, w = (torch.stack([named[s] for s in group], -1) for group in (TARGETS, INPUTS, WEIGHTS))
@@ -488,95 +488,3 @@ def autograd_gradients(inputs, targets, weights):
     a_o = torch.sigmoid(output_weights @ a_h)
     loss = (t.unsqueeze(-1) - a_o).square().sum() / 2
     return torch.autograd.grad(loss, w)[0].numpy()
-
-
-# --- The derivation and the equations table ----------------------------------------
-
-
-def derivation():
-    """The seven steps from the forward pass to the eight gradients, and to their short form.
-
-    Returns:
-        A dict: title of the step → list of equalities. An equality is a list of SymPy
-        expressions, to be joined by equals signs.
-    """
-
-    def whole(variable):
-        return partial(E_total, variable)
-
-    def factor(quantity, variable):
-        return [partial(quantity, variable), local_derivative(quantity, variable)]
-
-    def first_steps(weight):  # (w1, h1, a_h1): where both of the weight's paths run together
-        return paths(weight)[0][:3]
-
-    def chain(weight):
-        _, h, a_h = first_steps(weight)
-        return [whole(weight), _product([whole(a_h), partial(a_h, h), partial(h, weight)])]
-
-    path = paths(w5)[0]
-    return {
-        "Forward": [[quantity, equation] for quantity, equation in EQUATIONS.items()],
-        "∂E/∂w5, factor by factor": [
-            [whole(w5), chain_rule(w5)],
-            *[factor(after, before) for before, after in zip(path, path[1:])][-2::-1],
-            [whole(w5), gradient(w5)],
-        ],
-        "∂E/∂w5 … ∂E/∂w8": [[whole(w), gradient(w)] for w in WEIGHTS[4:]],
-        "∂E/∂a_h1 and ∂E/∂a_h2": [[whole(a), chain_rule(a), gradient(a)] for a in (a_h1, a_h2)],
-        "The chain for w1 … w4": [
-            *[chain(w) for w in WEIGHTS[:4]],
-            *[factor(a_h, h) for h, a_h in ((h1, a_h1), (h2, a_h2))],
-            *[factor(first_steps(w)[1], w) for w in WEIGHTS[:4]],
-        ],
-        "∂E/∂w1 … ∂E/∂w4, written out": [[whole(w), gradient(w)] for w in WEIGHTS[:4]],
-        "The same with deltas": [
-            *[[delta(n), partial(E_total, n), with_deltas(n)] for n in (o1, o2, h1, h2)],
-            *[[whole(w), SHORT_GRADIENTS[w]] for w in WEIGHTS],
-        ],
-    }
-
-
-def equations_table(inputs=INPUT_VALUES, targets=TARGET_VALUES, weights=WEIGHT_VALUES):
-    """Every quantity: its chain rule, its formula in two forms, why, and its value at epoch 0.
-
-    Returns:
-        A DataFrame with an index of symbols and the columns quantity, chain rule,
-        written out, with deltas, why and value.
-    """
-    given = _network(inputs, targets, weights, one=True)
-    values = given | spreadsheet_row(given)
-    values |= delta_row(values)
-    rows = {}
-    for quantity, equation in EQUATIONS.items():
-        rows[quantity] = (str(quantity), "", to_text(equation), "", _why_forward(quantity))
-    backward = {delta(o1): o1, delta(o2): o2, **{partial(E_total, w): w for w in WEIGHTS[4:]}}
-    backward |= {partial(E_total, a): a for a in (a_h1, a_h2)}
-    backward |= {delta(h1): h1, delta(h2): h2, **{partial(E_total, w): w for w in WEIGHTS[:4]}}
-    for symbol, variable in backward.items():
-        forms = (chain_rule(variable), gradient(variable), with_deltas(variable))
-        rows[symbol] = (str(symbol), *map(to_text, forms), _why_backward(variable))
-        values[symbol] = float(gradient(variable).xreplace(values))
-    columns = ["quantity", "chain rule", "written out", "with deltas", "why"]
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-    table["value"] = [float(values[symbol]) for symbol in table.index]
-    return table
-
-
-def _why_forward(quantity):
-    equation = EQUATIONS[quantity]
-    if quantity == E_total:
-        return "the whole loss: both outputs count the same"
-    if quantity in (E1, E2):
-        return "half the squared error; the half cancels the 2 of the derivative"
-    if equation.has(sympy.exp):
-        (argument,) = equation.free_symbols
-        return f"the sigmoid of {argument}: between 0 and 1"
-    sources = [str(s) for s in (*INPUTS, a_h1, a_h2) if equation.has(s)]
-    return f"{sources[0]} and {sources[1]}, each times its weight"
-
-
-def _why_backward(variable):
-    ways = [" → ".join(map(str, path)).replace("E_total", "E") for path in paths(variable)]
-    why = f"one path: {ways[0]}" if len(ways) == 1 else "two paths, added: " + "; ".join(ways)
-    return f"∂E/∂{variable}, used again; {why}" if variable in SIGMOIDS.values() else why

@@ -253,7 +253,10 @@ def draw_walk(row, weight):
                 axes.text(*place, text, ha="center", va="center", size=9, weight="bold")
         if weight in station:
             source, goal = next((s, g) for s, g, w in _edges() if w == weight)
-            _label(axes, _between(source, goal, 0.5), f"{slope[weight]:.6f}", "black", 9)
+            x, y = _between(source, goal, 0.5)
+            text = f"${bp.latex_name(str(weight))}$: {slope[weight]:.6f}"
+            place = (x, y + (0.55 if y > 0 else -0.55))
+            axes.text(*place, text, ha="center", va="center", size=9, weight="bold")
         axes.set(xlim=(-0.6, 11), ylim=(-1.9, 1.9))
         axes.set_title(f"{count}.  {_factors(station, ways, numbers)}", fontsize=10)
         axes.axis("off")
@@ -269,7 +272,7 @@ def _factors(station, ways, numbers):
     for quantity, variable in steps:
         above, below = bp.latex_name(str(quantity)), bp.latex_name(str(variable))
         factor = float(bp.local_derivative(quantity, variable).xreplace(numbers))
-        texts.append(rf"$\times\ \partial {above}/\partial {below}$ = {factor:.4g}")
+        texts.append(rf"$\times\ \partial {above}/\partial {below}$ = {factor:.4f}")
     return "\n".join(texts) + (", then add" if len(station) < len(steps) else "")
 
 

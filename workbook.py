@@ -116,6 +116,60 @@ def _modified(core):
     return found and found.group(1)
 
 
+class Formats:
+    """The cell formats of all sheets, each made on first use."""
+
+    BASE = {"font_name": "Calibri", "font_size": 11, "valign": "vcenter"}
+    BORDER = {"border": 1, "border_color": "#BFBFBF"}
+    YELLOW = {"bg_color": "#FFEB3B", "border": 2, "border_color": "#BF9000"}
+    STYLES = {
+        "title": {"bold": True, "font_size": 16},
+        "note": {"font_color": "#595959", "italic": True},
+        "step": {"bold": True},
+        "text": {"text_wrap": True, **BORDER},
+        "formula text": {"text_wrap": True, "font_name": "Cambria", **BORDER},
+        "difference": {"align": "center", "font_color": "#595959", **BORDER},
+        "header": {"bold": True, "align": "center", "bg_color": "#404040", "font_color": "#FFFFFF"},
+        "change me": {**YELLOW, "align": "center"},
+        "answer": YELLOW,
+        "verdict": {"bold": True, "align": "center", **BORDER},
+        "good": {"bg_color": "#C6EFCE", "font_color": "#006100"},
+        "bad": {"bg_color": "#FFC7CE", "font_color": "#9C0006"},
+        "open": {"bg_color": "#E7E6E6", "font_color": "#595959"},
+    }
+    NUMBERS = {"epoch": "0", "loss": "0.0000E+00", "gradient": "0.0000E+00"}
+    NUMBERS |= {role: "0.000000" for role in ("target", "input", "weight", "forward")}
+
+    def __init__(self, book, role_colours):
+        self.book, self.role_colours, self.made = book, role_colours, {}
+
+    def __call__(self, style, number=None):
+        key = (style, number)
+        if key not in self.made:
+            settings = {**self.BASE, **self.STYLES[style]}
+            self.made[key] = self.book.add_format({**settings, **self._number(number)})
+        return self.made[key]
+
+    def role(self, role, kind="cell"):
+        """The format of a column or row by its role. kind: band, header, label or cell."""
+        key = (role, kind)
+        if key not in self.made:
+            colour = {"bg_color": self.role_colours[role]}
+            heading = {"bold": True, "align": "center", **colour}
+            settings = {
+                "band": {**heading, "border": 1},
+                "header": {**heading, "bottom": 2},
+                "label": {**heading, **self.BORDER},
+                "cell": {**colour, **self.BORDER, **self._number(self.NUMBERS[role])},
+            }[kind]
+            self.made[key] = self.book.add_format({**self.BASE, **settings})
+        return self.made[key]
+
+    @staticmethod
+    def _number(number):
+        return {"num_format": number} if number else {}
+
+
 def _workbook_bytes(network, learning_rate, epochs):
     """Build the workbook in memory."""
     import figures  # here, and not above: `check` needs no matplotlib
@@ -129,7 +183,7 @@ def _workbook_bytes(network, learning_rate, epochs):
     buffer = io.BytesIO()
     book = xlsxwriter.Workbook(buffer, {"in_memory": True})
     book.set_properties({"title": "Backpropagation, step by step", "created": CREATED})
-    formats = sheets.Formats(book, figures.ROLE_COLOURS)
+    formats = Formats(book, figures.ROLE_COLOURS)
     for name in sheets.SHEETS:
         sheet = book.add_worksheet(name)
         sheet.hide_gridlines(2)

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 import backprop
+import derivation
 import sheets
 import workbook
 from backprop import COLUMNS, gradient_descent
@@ -88,7 +89,7 @@ def assert_is_training(book, network, learning_rate, epochs, tolerance=1e-12):
         np.testing.assert_allclose(losses, expected["E_total"], rtol=0, atol=tolerance)
         assert sheet.cell(CURVES_HEADER_ROW + 1, 2 + k).value == f"η = {rate:g}"
 
-    values = backprop.equations_table(**network)
+    values = derivation.equations_table(**network)
     sheet = book["Equations"]
     shown = {row[0]: row[5] for row in sheet.iter_rows(values_only=True)}
     for _, line in values.iterrows():
