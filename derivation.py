@@ -23,7 +23,6 @@ from backprop import (
     a_h2,
     chain_rule,
     delta,
-    delta_row,
     gradient,
     h1,
     h2,
@@ -94,7 +93,6 @@ def equations_table(inputs=INPUT_VALUES, targets=TARGET_VALUES, weights=WEIGHT_V
     """
     given = named_values(inputs, targets, weights, one=True)
     values = given | spreadsheet_row(given)
-    values |= delta_row(values)
     rows = {}
     for quantity, equation in EQUATIONS.items():
         rows[quantity] = (str(quantity), "", to_text(equation), "", _why_forward(quantity))
