@@ -1,4 +1,4 @@
-"""The house: every file has one subject, and what a student reads imports nothing for instructors."""
+"""Every file has one subject, and what a student reads imports nothing for instructors."""
 
 import ast
 from pathlib import Path
