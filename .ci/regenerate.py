@@ -31,7 +31,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
 def example_report():
-    """The checker's report on a workbook with the mistake of a common template."""
+    """The checker's report on a workbook with a mistake that is easily made."""
     mistake = {bp.w3: bp.GRADIENTS[bp.w3].subs(bp.a_h2, bp.a_h1)}
     with tempfile.TemporaryDirectory() as folder:
         path = samples.hand_in(Path(folder) / "bob.xlsx", mistake)

@@ -39,7 +39,7 @@ def test_example_at_epoch_0():
     first = gradient_descent().iloc[0]
     assert first["E_total"] == pytest.approx(0.014181377937891659, rel=1e-15)
     assert first["∂E/∂w3"] == pytest.approx(3.5177632159e-4, rel=1e-10)
-    assert first["∂E/∂w3"] != pytest.approx(3.51869e-4, rel=1e-5)  # the circulating sheet
+    assert first["∂E/∂w3"] != pytest.approx(3.51869e-4, rel=1e-5)  # with a_h1 in place of a_h2
 
 
 def test_thousand_networks_three_ways():
