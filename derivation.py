@@ -1,7 +1,7 @@
 """Lesson 1: the derivation, step by step, and a table of all quantities.
 
-Both are put together by code from the equations of `backprop.py`. The notebook shows them
-in LaTeX, the sheet Equations of the workbook as plain text.
+Both are put together by code from the equations of `backprop.py`. The notebook shows the
+derivation in LaTeX and the table as text; the sheet Equations has both as text.
 """
 
 import pandas as pd
@@ -95,16 +95,26 @@ def equations_table(inputs=INPUT_VALUES, targets=TARGET_VALUES, weights=WEIGHT_V
     values = given | spreadsheet_row(given)
     rows = {}
     for quantity, equation in EQUATIONS.items():
-        rows[quantity] = (str(quantity), "", to_text(equation), "", _why_forward(quantity))
+        rows[quantity] = {
+            "quantity": str(quantity),
+            "chain rule": "",
+            "written out": to_text(equation),
+            "with deltas": "",
+            "why": _why_forward(quantity),
+        }
     backward = {delta(o1): o1, delta(o2): o2, **{partial(E_total, w): w for w in WEIGHTS[4:]}}
     backward |= {partial(E_total, a): a for a in (a_h1, a_h2)}
     backward |= {delta(h1): h1, delta(h2): h2, **{partial(E_total, w): w for w in WEIGHTS[:4]}}
     for symbol, variable in backward.items():
-        forms = (chain_rule(variable), gradient(variable), with_deltas(variable))
-        rows[symbol] = (str(symbol), *map(to_text, forms), _why_backward(variable))
+        rows[symbol] = {
+            "quantity": str(symbol),
+            "chain rule": to_text(chain_rule(variable)),
+            "written out": to_text(gradient(variable)),
+            "with deltas": to_text(with_deltas(variable)),
+            "why": _why_backward(variable),
+        }
         values[symbol] = float(gradient(variable).xreplace(values))
-    columns = ["quantity", "chain rule", "written out", "with deltas", "why"]
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    table = pd.DataFrame.from_dict(rows, orient="index")
     table["value"] = [float(values[symbol]) for symbol in table.index]
     return table
 

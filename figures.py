@@ -441,14 +441,15 @@ def plot_digits(dataset, indices, columns=12):
 
 
 @styled
-def plot_augmented(dataset, indices, transform, times=11):
-    """Show each image at `indices` in a row: as it is, then `times` random versions."""
+def plot_augmented(dataset, indices, transform):
+    """Show each image at `indices` in a row: as it is, then eleven random versions."""
+    times = 11
     rows = []
     for i in indices:
         image = dataset.tensors[0][i].float().view(1, 1, 28, 28) / 255
         rows += [image[0, 0], *transform(image.expand(times, 1, 28, 28))[:, 0]]
     figure = _grid(rows, None, times + 1)
-    figure.suptitle("the original, then eleven random versions" if times == 11 else "")
+    figure.suptitle("the original, then eleven random versions")
     return figure
 
 

@@ -172,18 +172,17 @@ def write_equations(book, formats, network):
         gradient = str(symbol).startswith(("∂", "δ"))
         role = "gradient" if gradient else ("loss" if str(symbol).startswith("E") else "forward")
         sheet.write_string(row, 0, line["quantity"], formats.role(role, "label"))
-        sheet.write(row, 1, line["chain rule"], formats("formula text"))
-        sheet.write_string(row, 2, line["written out"], formats("formula text"))
-        sheet.write(row, 3, line["with deltas"], formats("formula text"))
-        sheet.write_string(row, 4, line["why"], formats("text"))
+        for column, name in enumerate(widths, start=1):
+            style = formats("text" if name == "why" else "formula text")
+            sheet.write(row, column, line[name], style)
         if str(symbol) in cells:
             formula = "=" + cells[str(symbol)]
         else:  # no column of its own on Backpropagation
             names = {backprop.partial(backprop.E_total, s): s for s in EQUATIONS}
             names |= {backprop.delta(s): s for s in backprop.SIGMOIDS.values()}
             formula = _formula(backprop.gradient(names[symbol]), cells)
-        sheet.write_formula(row, 5, formula, formats.role(role), line["value"])
-    sheet.print_area(0, 0, row, 5)
+        sheet.write_formula(row, len(widths) + 1, formula, formats.role(role), line["value"])
+    sheet.print_area(0, 0, row, len(widths) + 1)
 
 
 # --- Backpropagation ---------------------------------------------------------------
@@ -230,11 +229,13 @@ def write_backpropagation(book, formats, run, learning_rate):
         sheet.write_number(row, column, run[name].iloc[0], formats("change me", "General"))
         _validate_number(sheet, name, INPUT_BLOCK)
     block = ",".join(INPUT_BLOCK.values())
+    last_loss = xl_rowcol_to_cell(FIRST_ROW + len(run) - 1, COLUMNS.index("E_total"))
     state = (
         f'=IF(COUNT({block})<{len(INPUT_BLOCK)},"Type a number in every yellow cell.",'
         f'IF(NOT({_no_overflow(INPUT_BLOCK)}),"Too large: EXP would overflow.",'
         f'IF(COUNT({RATE_CELL})<1,"η must be a number.",'
-        f'IF({RATE_CELL}>0,"Ready.","η must be positive."))))'
+        f'IF({RATE_CELL}>0,IF(ISERROR({last_loss}),"η is too large: EXP overflows.",'
+        '"Ready."),"η must be positive."))))'
     )
     row, column = xl_cell_to_rowcol(STATE_CELL)
     sheet.write_string(row, column - 1, "check", formats("note"))
@@ -278,27 +279,41 @@ def _validate_number(sheet, name, cells):
             "value": f"=AND(ISNUMBER({_absolute(cell)}),{_no_overflow(cells)})",
             "error_title": "Not a number, or too large",
             "error_message": (
-                "Type a number. No weighted sum may become larger than "
-                f"{LARGEST_SUM}: above 709.78 Excel's EXP overflows."
+                "Type a number. The parts of a weighted sum, without their signs, may add up "
+                f"to {LARGEST_SUM} at most: EXP overflows above 709.78."
             ),
-            "input_message": f"{name}: any number that keeps each weighted sum below {LARGEST_SUM}",
+            "input_message": f"{name}: any number that EXP can take, see the sheet's check",
         },
     )
 
 
-def _no_overflow(cells):
-    """An Excel condition: no sigmoid's argument can be larger than `LARGEST_SUM`.
+# The parts of each sigmoid's argument, at their largest: an activation is between 0 and 1.
+LARGEST_PARTS = {
+    weighted_sum: EQUATIONS[weighted_sum].subs({a: 1 for a in backprop.SIGMOIDS}).args
+    for weighted_sum in backprop.SIGMOIDS.values()
+}
 
-    An activation is between 0 and 1, so the argument of an output is at most the sum of
-    its weights.
-    """
-    conditions = []
-    for weighted_sum in backprop.SIGMOIDS.values():
-        bound = EQUATIONS[weighted_sum].subs({activation: 1 for activation in backprop.SIGMOIDS})
-        absolute = {name: _absolute(cell) for name, cell in cells.items()}
-        terms = (backprop.to_excel(term).format(**absolute) for term in bound.args)
-        conditions.append("+".join(f"ABS({term})" for term in terms) + f"<={LARGEST_SUM}")
-    return ",".join(conditions).join(("AND(", ")"))
+
+def _no_overflow(cells):
+    """An Excel condition: no sigmoid's argument can be larger than `LARGEST_SUM`."""
+    absolute = {name: _absolute(cell) for name, cell in cells.items()}
+    sums = (
+        "+".join(f"ABS({backprop.to_excel(part).format(**absolute)})" for part in parts)
+        for parts in LARGEST_PARTS.values()
+    )
+    return f"AND({','.join(f'{total}<={LARGEST_SUM}' for total in sums)})"
+
+
+def refuse_overflow(inputs, targets, weights):
+    """Raise a ValueError for numbers that the input block refuses because EXP could overflow."""
+    values = backprop.named_values(inputs, targets, weights, one=True)
+    for weighted_sum, parts in LARGEST_PARTS.items():
+        total = sum(abs(float(part.subs(values))) for part in parts)
+        if total > LARGEST_SUM:
+            raise ValueError(
+                f"the parts of {weighted_sum}, without their signs, add up to {total:.6g}: a "
+                f"workbook takes {LARGEST_SUM} at most, because EXP overflows above 709.78"
+            )
 
 
 def _colour(sheet, cells, formats, by_text, otherwise=None):
@@ -330,6 +345,11 @@ def _loss_chart(book, title, epochs, logarithmic):
 
 
 def write_with_deltas(book, formats, run):
+    """Write the sheet With deltas: four deltas, eight gradients, and how far they are off.
+
+    Args:
+        run: the DataFrame that `gradient_descent` returns, as on Backpropagation.
+    """
     sheet = book.get_worksheet_by_name("With deltas")
     sheet.set_column(0, 0, 8)
     sheet.set_column(1, 4 + len(WEIGHTS), 11.5)
@@ -429,7 +449,15 @@ def write_loss_curves(book, formats, network, epochs, curve_styles):
         sheet.write_number(RATES_ROW, 1 + k, rate, formats("change me", "General"))
         positive = {"validate": "decimal", "criteria": ">", "value": 0}
         sheet.data_validation(
-            RATES_ROW, 1 + k, RATES_ROW, 1 + k, {**positive, "input_message": "any rate > 0"}
+            RATES_ROW,
+            1 + k,
+            RATES_ROW,
+            1 + k,
+            {
+                **positive,
+                "input_message": "any rate > 0",
+                "error_message": "Type a positive number.",
+            },
         )
         name_cell = [sheet.name, CURVES_HEADER_ROW, 1 + k]
         header = formats.role("loss", "header")

@@ -14,7 +14,6 @@ import argparse
 import datetime
 import io
 import re
-import shutil
 import sys
 import warnings
 import zipfile
@@ -87,7 +86,8 @@ def _replace(path, data):
             if old and not _untouched(old):
                 numbered = (target.with_suffix(f".{n}.xlsx") for n in range(1, 10**6))
                 kept = next(name for name in numbered if not name.exists())
-                shutil.copy2(target, kept)
+                with replacing(kept) as copy:
+                    copy.write(old)
     except OSError as error:
         if kept is not None:
             kept.unlink(missing_ok=True)
@@ -177,6 +177,7 @@ def _workbook_bytes(network, learning_rate, epochs):
     learning_rate, epochs = backprop.check_training(learning_rate, epochs)
     if epochs > MAX_EPOCHS:
         raise ValueError(f"a workbook holds at most {MAX_EPOCHS} epochs, not {epochs}")
+    sheets.refuse_overflow(**network)
     if not sheets.PICTURE.exists():
         raise FileNotFoundError(f"{sheets.PICTURE} is missing: `python figures.py` draws it")
     run = backprop.gradient_descent(**network, learning_rate=learning_rate, epochs=epochs)

@@ -65,7 +65,7 @@ def remote_address():
 
 
 def execute(path):
-    """Run a notebook from top to bottom and save it with nothing in it that differs by machine."""
+    """Run a notebook from top to bottom and save it, without times of cells and versions."""
     notebook = nbformat.read(path, 4)
     if address := remote_address():  # so that it finds the repository when it comes alone
         for cell in notebook.cells:

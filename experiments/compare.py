@@ -28,7 +28,15 @@ import utils  # noqa: E402
 from files import replacing  # noqa: E402
 from mnist import load_mnist  # noqa: E402
 from model import NETWORKS, OUR_RECIPE, build, count_parameters  # noqa: E402
-from results import KEY, RESULTS, append, differences, draw, finished  # noqa: E402
+from results import (  # noqa: E402
+    KEY,
+    RESULTS,
+    append,
+    differences,
+    draw,
+    finished,
+    refuse_other_columns,
+)
 
 WEIGHTS = FOLDER / "weights"
 FAST = utils.RECIPES["fast"]
@@ -42,6 +50,10 @@ RECIPES = utils.RECIPES | {  # for notebook 3: "fast" with one setting changed o
     "fast, averaged weights": replace(FAST, average=0.99),
 }
 MEASURED = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+BEST = ("best_epoch", "best_accuracy")
+COLUMNS = (
+    *KEY, "parameters", "epochs", *MEASURED, *BEST, "seconds", "device", "threads", "torch",
+)  # fmt: skip
 
 
 def machine(device):
@@ -58,7 +70,13 @@ def main():
     parser.add_argument("--again", action="store_true", help="repeat finished runs and compare")
     parser.add_argument("--results", type=Path, metavar="FILE", help="in place of results.csv")
     arguments = parser.parse_args()
-    results = arguments.results or RESULTS
+    results = (arguments.results or RESULTS).resolve()
+    if not results.parent.is_dir():  # asked before the training, not after it
+        parser.error(f"--results {results}: no such folder")
+    try:
+        refuse_other_columns(results, COLUMNS)
+    except ValueError as error:
+        parser.error(f"--results: {error}")
     device = utils.best_device()
     train_set, test_set = load_mnist()
     added = different = False
@@ -79,7 +97,7 @@ def main():
         row |= {"best_epoch": best, "best_accuracy": f"{history['test_accuracy'][best]:.5f}"}
         row |= {"seconds": f"{history['seconds'].sum():.1f}", **machine(device)}
         if recorded:
-            changes = differences(results, row, (*MEASURED, "best_epoch", "best_accuracy"))
+            changes = differences(results, row, (*MEASURED, *BEST))
             print(f"{' '.join(key)}: {'; '.join(changes) or 'the same again'}", flush=True)
             different |= bool(changes)
             continue

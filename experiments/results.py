@@ -42,20 +42,25 @@ def append(path, row):
     Raises:
         ValueError: the file that is there has other columns; it stays as it is.
     """
+    refuse_other_columns(path, row)
     old = path.read_text(encoding="utf-8") if path.exists() else ""
-    if old:
-        header = next(csv.reader(old.splitlines()))
-        if header != list(row):
-            raise ValueError(
-                f"{path} has the columns {', '.join(header)}, the new row has "
-                f"{', '.join(row)}: keep the rows in another file."
-            )
     with replacing(path, "w", newline="", encoding="utf-8") as file:
-        file.write(old)
+        file.write(old if not old or old.endswith("\n") else old + "\n")
         writer = csv.DictWriter(file, row, lineterminator="\n")
         if not old:
             writer.writeheader()
         writer.writerow(row)
+
+
+def refuse_other_columns(path, columns):
+    """Raise a ValueError if the file is there and its header has other columns."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    header = next(csv.reader(lines), None)
+    if header is not None and header != list(columns):
+        raise ValueError(
+            f"{path} has the columns {', '.join(header)}, the new row has "
+            f"{', '.join(columns)}: keep the rows in another file."
+        )
 
 
 def differences(path, row, columns):

@@ -114,7 +114,7 @@ def test_the_clock_times_the_training_of_the_recipe(few):
     trained, _ = utils.train_network(lambda: build("FastNet"), recipe, 1, *few, device)
     for name, tensor in trained.state_dict().items():
         assert torch.equal(timed.state_dict()[name], tensor), name
-    assert 0 < seconds < 60
+    assert seconds > 0
 
 
 def test_repeated_runs_are_compared(few, tmp_path, monkeypatch):
@@ -162,8 +162,13 @@ def test_a_row_with_other_columns_is_refused(tmp_path):
         with pytest.raises(ValueError, match="has the columns network, seed, the new row has"):
             results.append(path, row)
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+    path.write_bytes(before.rstrip(b"\n"))  # as an editor may leave it
     results.append(path, {"network": "D", "seed": 2})
     assert results.finished(path, "network", "seed") == {("Net", "1"), ("D", "2")}
+
+
+def test_results_have_the_columns_that_compare_writes():
+    results.refuse_other_columns(results.RESULTS, compare.COLUMNS)
 
 
 @pytest.mark.parametrize(
@@ -171,6 +176,8 @@ def test_a_row_with_other_columns_is_refused(tmp_path):
     [
         ("compare.py", ["Nett", "ours", "1"], "choose from"),
         ("compare.py", ["Net", "our", "1"], "choose from"),
+        ("compare.py", ["Net", "ours", "1", "--results", "no/such/my.csv"], "no such folder"),
+        ("compare.py", ["Net", "ours", "1", "--results", EXPERIMENTS / "search.csv"], "columns"),
         ("search.py", ["nosuch"], "no variant 'nosuch'; there are: base; "),
         ("speed.py", ["fast"], "unrecognized arguments: fast"),
         ("results.py", ["tables"], "unrecognized arguments: tables"),

@@ -146,15 +146,23 @@ def test_the_address_is_asked_for_once(alone, tmp_path):
 
 @needs_git
 def test_the_remote_of_the_checkout_is_used(alone, tmp_path):
-    """It goes before an address that was kept; what stands in REPOSITORY_URL goes before both."""
-    (tmp_path / "here").mkdir()
-    for command in (["init", "-q"], ["remote", "add", "origin", ROOT.as_uri()]):
-        subprocess.run(["git", *command], cwd=tmp_path / "here", check=True)
-    (alone.home / ".lesson_repository").write_text("no-such-repository")
-    assert "'nowhere' is not the lesson" in alone(NOTEBOOKS[0], "here", "nowhere").stderr
-    (alone.home / ".lesson_repository").write_text("no-such-repository")
-    done = alone(NOTEBOOKS[0], "here")
-    assert done.stdout.strip() == str(tmp_path / "here" / "lesson"), done.stderr
+    """It comes after an address that worked before: a student's own repository has a remote too."""
+
+    def checkout(folder, remote):
+        (tmp_path / folder).mkdir()
+        for command in (["init", "-q"], ["remote", "add", "origin", remote]):
+            subprocess.run(["git", *command], cwd=tmp_path / folder, check=True)
+
+    kept = alone.home / ".lesson_repository"
+    checkout("lesson's remote", ROOT.as_uri())
+    done = alone(NOTEBOOKS[0], "lesson's remote")
+    assert done.stdout.strip() == str(tmp_path / "lesson's remote" / "lesson"), done.stderr
+    assert kept.read_text() == ROOT.as_uri()
+    checkout("own remote", "no-such-repository")
+    assert "'nowhere' is not the lesson" in alone(NOTEBOOKS[0], "own remote", "nowhere").stderr
+    assert kept.read_text() == ROOT.as_uri()  # another address failed, not this one
+    done = alone(NOTEBOOKS[0], "own remote")
+    assert done.stdout.strip() == str(tmp_path / "own remote" / "lesson"), done.stderr
 
 
 @pytest.mark.parametrize("what", ["another repository", "no repository"])

@@ -289,6 +289,7 @@ def test_your_turn_all_right(default_workbook, libreoffice, tmp_path, given):
         ("D7", None, "Type a number in every yellow cell."),
         ("B9", -701, "Too large: EXP would overflow."),
         ("D5", 3000, "Too large: EXP would overflow."),
+        ("B3", 1e7, "η is too large: EXP overflows."),
     ],
 )
 def test_input_block_says_what_is_wrong(libreoffice, tmp_path, cell, value, says):
@@ -446,10 +447,9 @@ def test_replacement_refused_by_the_system(tmp_path, monkeypatch):
     def refuse(*_):
         raise PermissionError(13, "Permission denied")
 
-    for part in ("os.replace", "shutil.copy2"):
-        with monkeypatch.context() as patch, pytest.raises(PermissionError, match="close it"):
-            patch.setattr(part, refuse)
-            write_workbook(path, epochs=4)
+    with monkeypatch.context() as patch, pytest.raises(PermissionError, match="close it"):
+        patch.setattr(os, "replace", refuse)
+        write_workbook(path, epochs=4)
     assert path.read_bytes() == old
     assert list(tmp_path.iterdir()) == [path]
 
@@ -462,6 +462,8 @@ def test_replacement_refused_by_the_system(tmp_path, monkeypatch):
         ("a.xlsx", {"epochs": workbook.MAX_EPOCHS + 1}, ValueError, "at most"),
         ("a.xlsx", {"learning_rate": -1}, ValueError, "learning_rate"),
         ("a.xlsx", {"weights": "heavy"}, ValueError, "weights"),
+        ("a.xlsx", {"weights": (800, *[0] * 7), "inputs": (1, 0)}, ValueError, "parts of h1.* 800"),
+        ("a.xlsx", {"learning_rate": 1e7}, ValueError, "overflows in epoch 1"),
     ],
 )
 def test_bad_arguments(tmp_path, name, settings, error, says):
