@@ -81,6 +81,9 @@ def partial(quantity, variable):
     return sympy.Symbol(f"∂{quantity}/∂{variable}".replace("E_total", "E"))
 
 
+GRADIENT_SYMBOLS = {weight: partial(E_total, weight) for weight in WEIGHTS}  # w1 → ∂E/∂w1
+
+
 def _users(variable):
     """The quantities whose equations use a variable."""
     return [quantity for quantity, equation in EQUATIONS.items() if equation.has(variable)]
@@ -173,7 +176,7 @@ COLUMN_GROUPS = [
     ("weight", [str(s) for s in WEIGHTS[4:]]),
     ("forward", [str(s) for s in (o1, a_o1, o2, a_o2)]),
     ("loss", [str(s) for s in (E1, E2, E_total)]),
-    ("gradient", [str(partial(E_total, weight)) for weight in WEIGHTS]),
+    ("gradient", [str(s) for s in GRADIENT_SYMBOLS.values()]),
 ]
 COLUMNS = [name for _, names in COLUMN_GROUPS for name in names]
 ROLES = {name: role for role, names in COLUMN_GROUPS for name in names}
@@ -254,19 +257,23 @@ def to_excel(expression):
 GIVEN = (*TARGETS, *INPUTS, *WEIGHTS)  # what a row of the spreadsheet starts from
 
 
-def _compile_row(gradients):
-    """Compile one row: the values of `GIVEN` in; those of `EQUATIONS`, then ∂E/∂w, out."""
+def _compile(arguments, equations, gradients):
+    """Compile one row: values of `arguments` in; those of `equations`, then ∂E/∂w, out."""
     return sympy.lambdify(
-        GIVEN,
-        [*EQUATIONS, *(gradients[weight] for weight in WEIGHTS)],
+        arguments,
+        [*equations, *(gradients[weight] for weight in WEIGHTS)],
         modules="numpy",
         # The equations are the common subexpressions: each is computed once, in order.
-        cse=lambda outputs: (list(EQUATIONS.items()), outputs),
+        cse=lambda outputs: (list(equations.items()), outputs),
     )
 
 
+def _compile_row(gradients):
+    return _compile(GIVEN, EQUATIONS, gradients)
+
+
 _right_row = _compile_row(GRADIENTS)
-_COMPUTED = (*EQUATIONS, *(partial(E_total, weight) for weight in WEIGHTS))
+_short_row = _compile((*GIVEN, *EQUATIONS), DELTAS, SHORT_GRADIENTS)
 
 
 def spreadsheet_row(given, compiled=_right_row):
@@ -281,7 +288,8 @@ def spreadsheet_row(given, compiled=_right_row):
         ∂E/∂w1 … ∂E/∂w8, in the order of calculation.
     """
     with np.errstate(over="ignore"):  # exp gives infinity there, and the sigmoid is 0
-        return dict(zip(_COMPUTED, compiled(*(given[symbol] for symbol in GIVEN))))
+        computed = compiled(*(given[symbol] for symbol in GIVEN))
+    return dict(zip((*EQUATIONS, *GRADIENT_SYMBOLS.values()), computed))
 
 
 def delta_row(values):
@@ -293,19 +301,8 @@ def delta_row(values):
     Returns:
         A dict, symbol → number or array: δ_o1, δ_o2, δ_h1, δ_h2, then ∂E/∂w1 … ∂E/∂w8.
     """
-    known = dict(values)
-    row = {}
-    slopes = {partial(E_total, weight): slope for weight, slope in SHORT_GRADIENTS.items()}
-    for symbol, formula in (DELTAS | slopes).items():
-        arguments, function = _compiled(formula)
-        row[symbol] = known[symbol] = function(*(known[s] for s in arguments))
-    return row
-
-
-@cache
-def _compiled(formula):
-    arguments = sorted(formula.free_symbols, key=str)
-    return arguments, sympy.lambdify(arguments, formula, modules="numpy")
+    computed = _short_row(*(values[symbol] for symbol in (*GIVEN, *EQUATIONS)))
+    return dict(zip((*DELTAS, *GRADIENT_SYMBOLS.values()), computed))
 
 
 def _numbers(name, values, length):
@@ -379,8 +376,8 @@ def gradient_descent(
         _refuse_overflow(computed, epoch)
         values = {symbol.name: value for symbol, value in (given | computed).items()}
         rows.append({"epoch": epoch, **values})
-        for weight in WEIGHTS:
-            given[weight] = given[weight] - learning_rate * computed[partial(E_total, weight)]
+        for weight, slope in GRADIENT_SYMBOLS.items():
+            given[weight] = given[weight] - learning_rate * computed[slope]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -430,6 +427,11 @@ def check_training(learning_rate, epochs):
 # are broadcast.
 
 
+def _stacked(slopes):
+    """Eight arrays as one, of shape (..., 8)."""
+    return np.stack(np.broadcast_arrays(*slopes), axis=-1)
+
+
 def closed_form_gradients(inputs, targets, weights):
     """The gradients by the formulas in `GRADIENTS`.
 
@@ -444,16 +446,14 @@ def closed_form_gradients(inputs, targets, weights):
         ValueError: not numbers, not finite, or another shape.
     """
     row = spreadsheet_row(named_values(inputs, targets, weights))
-    slopes = [row[partial(E_total, weight)] for weight in WEIGHTS]
-    return np.stack(np.broadcast_arrays(*slopes), axis=-1)
+    return _stacked(row[slope] for slope in GRADIENT_SYMBOLS.values())
 
 
 def delta_gradients(inputs, targets, weights):
     """The gradients by `DELTAS` and `SHORT_GRADIENTS`: each δ is calculated once."""
     given = named_values(inputs, targets, weights)
     row = delta_row(given | spreadsheet_row(given))
-    slopes = [row[partial(E_total, weight)] for weight in WEIGHTS]
-    return np.stack(np.broadcast_arrays(*slopes), axis=-1)
+    return _stacked(row[slope] for slope in GRADIENT_SYMBOLS.values())
 
 
 def finite_difference_gradients(inputs, targets, weights, step=1e-5):
@@ -467,8 +467,7 @@ def finite_difference_gradients(inputs, targets, weights, step=1e-5):
     def loss(weight, nudge):
         return spreadsheet_row(given | {weight: given[weight] + nudge})[E_total]
 
-    slopes = [(loss(weight, step) - loss(weight, -step)) / (2 * step) for weight in WEIGHTS]
-    return np.stack(np.broadcast_arrays(*slopes), axis=-1)
+    return _stacked((loss(w, step) - loss(w, -step)) / (2 * step) for w in WEIGHTS)
 
 
 def autograd_gradients(inputs, targets, weights):

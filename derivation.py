@@ -8,6 +8,7 @@ import pandas as pd
 import sympy
 
 from backprop import (
+    DELTAS,
     E1,
     E2,
     EQUATIONS,
@@ -78,7 +79,7 @@ def steps():
         ],
         "∂E/∂w1 … ∂E/∂w4, written out": [[whole(w), gradient(w)] for w in WEIGHTS[:4]],
         "The same with deltas": [
-            *[[delta(n), partial(E_total, n), with_deltas(n)] for n in (o1, o2, h1, h2)],
+            *[[delta(n), partial(E_total, n), DELTAS[delta(n)]] for n in (o1, o2, h1, h2)],
             *[[whole(w), SHORT_GRADIENTS[w]] for w in WEIGHTS],
         ],
     }
@@ -102,10 +103,9 @@ def equations_table(inputs=INPUT_VALUES, targets=TARGET_VALUES, weights=WEIGHT_V
             "with deltas": "",
             "why": _why_forward(quantity),
         }
-    backward = {delta(o1): o1, delta(o2): o2, **{partial(E_total, w): w for w in WEIGHTS[4:]}}
-    backward |= {partial(E_total, a): a for a in (a_h1, a_h2)}
-    backward |= {delta(h1): h1, delta(h2): h2, **{partial(E_total, w): w for w in WEIGHTS[:4]}}
-    for symbol, variable in backward.items():
+    for variable in (o1, o2, *WEIGHTS[4:], a_h1, a_h2, h1, h2, *WEIGHTS[:4]):
+        is_sum = variable in SIGMOIDS.values()
+        symbol = delta(variable) if is_sum else partial(E_total, variable)
         rows[symbol] = {
             "quantity": str(symbol),
             "chain rule": to_text(chain_rule(variable)),

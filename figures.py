@@ -124,11 +124,11 @@ def _arrow(axes, source, goal, style, **line):
     axes.annotate("", *ends, arrowprops=line, zorder=1)
 
 
-def _draw_nodes(axes, values=None, size=1750):
+def _draw_nodes(axes, values=None):
     """Draw a circle a quantity, its name in it, and its value below the name."""
     for symbol, place in _POSITIONS.items():
         fill = ROLE_COLOURS[bp.ROLES[str(symbol)]]
-        axes.scatter(*place, s=size, color=fill, edgecolor="0.3", zorder=3)
+        axes.scatter(*place, s=1750, color=fill, edgecolor="0.3", zorder=3)
         label = f"${bp.latex_name(str(symbol))}$"
         label += "" if values is None else f"\n{values[str(symbol)]:.4f}"
         axes.text(*place, label, ha="center", va="center", size=8.5, zorder=4)
@@ -181,8 +181,7 @@ def draw_gradients(row, title="", hidden=()):
         The matplotlib Figure.
     """
     figure, axes = plt.subplots(figsize=(12, 5.4))
-    numbers = {symbol: row[str(symbol)] for symbol in (*bp.GIVEN, *bp.EQUATIONS)}
-    slope = {s: float(bp.gradient(s).xreplace(numbers)) for s in (*bp.EQUATIONS, *bp.WEIGHTS)}
+    numbers, slope = _numbers_and_slopes(row)
     given = (*bp.INPUTS, *bp.TARGETS)
     for source, goal, weight in _edges():
         if source in bp.TARGETS:
@@ -212,6 +211,13 @@ def draw_gradients(row, title="", hidden=()):
     return figure
 
 
+def _numbers_and_slopes(row):
+    """The value of each quantity in a row, and the derivative of E with respect to it."""
+    numbers = {symbol: row[str(symbol)] for symbol in (*bp.GIVEN, *bp.EQUATIONS)}
+    slope = {s: float(bp.gradient(s).xreplace(numbers)) for s in (*bp.EQUATIONS, *bp.WEIGHTS)}
+    return numbers, slope
+
+
 def _sum_of_parts(symbol, slope, numbers):
     """What the arrows bring back to a quantity, and the sum: 0.010165 + 0.015199 = 0.025364."""
     parts = [slope[user] * numbers[w] for source, user, w in _edges() if source == symbol and w]
@@ -230,10 +236,10 @@ def draw_walk(row, weight):
     Returns:
         The matplotlib Figure.
     """
-    numbers = {symbol: row[str(symbol)] for symbol in (*bp.GIVEN, *bp.EQUATIONS)}
-    slope = {s: float(bp.gradient(s).xreplace(numbers)) for s in (*bp.EQUATIONS, weight)}
+    numbers, slope = _numbers_and_slopes(row)
     ways = bp.paths(weight)
     stations = [list(dict.fromkeys(station)) for station in zip(*(way[-2::-1] for way in ways))]
+    middle_of_arrow = next(_between(s, g, 0.5) for s, g, w in _edges() if w == weight)
     figure, grid = plt.subplots(2, 3, figsize=(13, 6.4))
     for count, (axes, station) in enumerate(zip(grid.flat, stations), start=1):
         seen = {symbol for step in stations[:count] for symbol in step} | {bp.E_total}
@@ -247,14 +253,9 @@ def draw_walk(row, weight):
             if symbol in bp.TARGETS:
                 continue
             axes.scatter(x, y, s=60, color=BACKWARD if symbol in seen else "0.8", zorder=3)
-            if symbol in station:
-                text = f"${bp.latex_name(str(symbol))}$: {_sum_of_parts(symbol, slope, numbers)}"
-                place = (x, y + (0.55 if y > 0 else -0.55))
-                axes.text(*place, text, ha="center", va="center", size=9, weight="bold")
-        if weight in station:
-            source, goal = next((s, g) for s, g, w in _edges() if w == weight)
-            x, y = _between(source, goal, 0.5)
-            text = f"${bp.latex_name(str(weight))}$: {slope[weight]:.6f}"
+        for symbol in station:
+            x, y = middle_of_arrow if symbol == weight else _POSITIONS[symbol]
+            text = f"${bp.latex_name(str(symbol))}$: {_sum_of_parts(symbol, slope, numbers)}"
             place = (x, y + (0.55 if y > 0 else -0.55))
             axes.text(*place, text, ha="center", va="center", size=9, weight="bold")
         axes.set(xlim=(-0.6, 11), ylim=(-1.9, 1.9))
@@ -277,14 +278,14 @@ def _factors(station, ways, numbers):
 
 
 @styled
-def plot_sigmoid(points=(-4, 0, 1.5)):
-    """The sigmoid with its tangent at some points, and below it the slope."""
+def plot_sigmoid():
+    """The sigmoid with its tangent at three points, and below it the slope."""
     figure, (above, below) = plt.subplots(2, 1, figsize=(8, 5), sharex=True)
     h = np.linspace(-6, 6, 241)
     a = 1 / (1 + np.exp(-h))
     above.plot(h, a, color=CURVE_COLOURS[0])
     below.plot(h, a * (1 - a), color=CURVE_COLOURS[0])
-    for x in points:
+    for x in (-4, 0, 1.5):
         y = 1 / (1 + np.exp(-x))
         slope = y * (1 - y)
         near = np.array([x - 1, x + 1])

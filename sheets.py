@@ -60,7 +60,7 @@ YOUR_TURN_TARGETS = (0.01, 0.99)
 
 # SLOPES: the name of a weight → the name of its gradient column. FORMULAS: the name of a
 # computed column → its Excel formula, with the names of other columns in braces.
-SLOPES = {str(w): str(backprop.partial(backprop.E_total, w)) for w in WEIGHTS}
+SLOPES = {weight.name: symbol.name for weight, symbol in backprop.GRADIENT_SYMBOLS.items()}
 FORMULAS = {str(symbol): backprop.to_excel(equation) for symbol, equation in EQUATIONS.items()}
 FORMULAS |= {SLOPES[str(w)]: backprop.to_excel(slope) for w, slope in GRADIENTS.items()}
 
@@ -161,6 +161,8 @@ def write_equations(book, formats, network):
     headings = ("quantity", *widths, "value now")
     sheet.write_row(row, 0, headings, formats("header"))
     cells = _first_row_cells()
+    variables = {backprop.partial(backprop.E_total, s): s for s in EQUATIONS}
+    variables |= {backprop.delta(s): s for s in backprop.SIGMOIDS.values()}
     table = derivation.equations_table(**network)
     for symbol, line in table.iterrows():
         row += 1
@@ -178,9 +180,7 @@ def write_equations(book, formats, network):
         if str(symbol) in cells:
             formula = "=" + cells[str(symbol)]
         else:  # no column of its own on Backpropagation
-            names = {backprop.partial(backprop.E_total, s): s for s in EQUATIONS}
-            names |= {backprop.delta(s): s for s in backprop.SIGMOIDS.values()}
-            formula = _formula(backprop.gradient(names[symbol]), cells)
+            formula = _formula(backprop.gradient(variables[symbol]), cells)
         sheet.write_formula(row, len(widths) + 1, formula, formats.role(role), line["value"])
     sheet.print_area(0, 0, row, len(widths) + 1)
 
@@ -280,7 +280,7 @@ def _validate_number(sheet, name, cells):
             "error_title": "Not a number, or too large",
             "error_message": (
                 "Type a number. The parts of a weighted sum, without their signs, may add up "
-                f"to {LARGEST_SUM} at most: EXP overflows above 709.78."
+                f"to {LARGEST_SUM} at most: EXP overflows above {backprop.LARGEST_EXPONENT:.2f}."
             ),
             "input_message": f"{name}: any number that EXP can take, see the sheet's check",
         },
@@ -312,7 +312,8 @@ def refuse_overflow(inputs, targets, weights):
         if total > LARGEST_SUM:
             raise ValueError(
                 f"the parts of {weighted_sum}, without their signs, add up to {total:.6g}: a "
-                f"workbook takes {LARGEST_SUM} at most, because EXP overflows above 709.78"
+                f"workbook takes {LARGEST_SUM} at most, because EXP overflows above "
+                f"{backprop.LARGEST_EXPONENT:.2f}"
             )
 
 
@@ -351,9 +352,6 @@ def write_with_deltas(book, formats, run):
         run: the DataFrame that `gradient_descent` returns, as on Backpropagation.
     """
     sheet = book.get_worksheet_by_name("With deltas")
-    sheet.set_column(0, 0, 8)
-    sheet.set_column(1, 4 + len(WEIGHTS), 11.5)
-    sheet.set_column(5 + len(WEIGHTS), 4 + 2 * len(WEIGHTS), 12.5)
     sheet.write_string("A1", "The same gradients with deltas", formats("title"))
     notes = (
         "Each neuron's δ is calculated once, from the outputs back to the inputs. A gradient is "
@@ -370,6 +368,9 @@ def write_with_deltas(book, formats, run):
     columns = {name: k for k, name in enumerate(templates, start=1)}
     off = {name: columns[name] + len(WEIGHTS) for name in slopes}
     first, last = FIRST_ROW, FIRST_ROW + len(run) - 1
+    sheet.set_column(0, 0, 8)
+    sheet.set_column(1, max(columns.values()), 11.5)
+    sheet.set_column(min(off.values()), max(off.values()), 12.5)
     groups = (("deltas", columns, deltas), ("gradients", columns, slopes))
     groups += (("gradient minus the one written out", off, slopes),)
     sheet.write_string(HEADER_ROW, 0, "epoch", formats.role("epoch", "header"))
@@ -383,26 +384,25 @@ def write_with_deltas(book, formats, run):
 
     values = {symbol: run[symbol.name].to_numpy() for symbol in (*backprop.GIVEN, *EQUATIONS)}
     short = {str(symbol): numbers for symbol, numbers in backprop.delta_row(values).items()}
-    there = {name: f"Backpropagation!{xl_col_to_name(k)}" for k, name in enumerate(COLUMNS)}
-    there |= {name: xl_col_to_name(k) for name, k in columns.items()}
-    long_form = {name: f"Backpropagation!{xl_col_to_name(COLUMNS.index(name))}" for name in slopes}
+    differences = {name: short[name] - run[name].to_numpy() for name in slopes}
+    written_out = {name: f"Backpropagation!{xl_col_to_name(k)}" for k, name in enumerate(COLUMNS)}
+    letters = written_out | {name: xl_col_to_name(k) for name, k in columns.items()}
     for epoch in range(len(run)):
         row = first + epoch
-        cells = {name: f"{letters}{row + 1}" for name, letters in there.items()}
-        epoch_cell = f"=Backpropagation!{xl_rowcol_to_cell(row, 0)}"
-        sheet.write_formula(row, 0, epoch_cell, formats.role("epoch"), epoch)
+        cells = {name: f"{letter}{row + 1}" for name, letter in letters.items()}
+        sheet.write_formula(row, 0, "=" + cells["epoch"], formats.role("epoch"), epoch)
         for name, template in templates.items():
             formula, value = "=" + template.format(**cells), short[name][epoch]
             sheet.write_formula(row, columns[name], formula, formats.role("gradient"), value)
         for name in slopes:
-            formula = f"={cells[name]}-{long_form[name]}{row + 1}"
-            value = short[name][epoch] - run[name].iloc[epoch]
+            formula = f"={cells[name]}-{written_out[name]}{row + 1}"
+            value = differences[name][epoch]
             sheet.write_formula(row, off[name], formula, formats("difference", ZERO_SHORT), value)
 
-    differences = xl_range(first, min(off.values()), last, max(off.values()))
-    largest = max(abs(short[name] - run[name]).max() for name in slopes)
+    block = xl_range(first, min(off.values()), last, max(off.values()))
+    largest = max(abs(difference).max() for difference in differences.values())
     sheet.write_string("A5", "largest", formats("header"))
-    formula = f"=MAX(MAX({differences}),-MIN({differences}))"
+    formula = f"=MAX(MAX({block}),-MIN({block}))"
     sheet.write_formula("B5", formula, formats("verdict", "0.0E+00"), largest)
     sheet.write_string("C5", "  difference between the two forms, in all rows", formats("note"))
     sheet.freeze_panes(first, 1)
@@ -568,8 +568,9 @@ def write_gradient_check(book, formats, run):
         sheet.write_formula(row, 4, verdict, formats("verdict"), "OK" if good else "WRONG")
     verdicts = xl_range(CHECKS_FIRST_ROW, 4, CHECKS_FIRST_ROW + len(WEIGHTS) - 1, 4)
     _colour(sheet, verdicts, formats, {"OK": "good"}, otherwise="bad")
-    first_row = {name: xl_rowcol_to_cell(FIRST_ROW, k) for k, name in enumerate(COLUMNS)}
-    slope, right, wrong = (first_row[name] for name in ("∂E/∂w3", "a_h2", "a_h1"))
+    slope, right, wrong = (
+        xl_rowcol_to_cell(FIRST_ROW, COLUMNS.index(name)) for name in ("∂E/∂w3", "a_h2", "a_h1")
+    )
     note = (
         f"A difference of up to {CHECK_ABSOLUTE:.0e} + {CHECK_RELATIVE:.0e}·|gradient| is "
         f"rounding. Try it: in {slope} of Backpropagation, replace a_h2 ({right}) by "

@@ -8,9 +8,8 @@ from functools import cache
 
 import sympy
 
-from backprop import EQUATIONS, GIVEN, GRADIENTS, INPUTS, TARGETS, WEIGHTS, E_total, partial
+from backprop import EQUATIONS, GIVEN, GRADIENT_SYMBOLS, GRADIENTS, INPUTS, TARGETS, WEIGHTS
 
-GRADIENT_SYMBOLS = {weight: partial(E_total, weight) for weight in WEIGHTS}  # w1 → ∂E/∂w1
 FORMULAS = {  # computed column → its right-hand side
     **EQUATIONS,
     **{GRADIENT_SYMBOLS[weight]: formula for weight, formula in GRADIENTS.items()},

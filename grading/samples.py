@@ -12,8 +12,8 @@ import xlsxwriter
 from xlsxwriter.utility import xl_rowcol_to_cell
 
 import backprop
-from backprop import INPUTS, TARGETS, WEIGHTS
-from grading.quantities import FORMULAS, GRADIENT_SYMBOLS, compile_formula
+from backprop import GRADIENT_SYMBOLS, INPUTS, TARGETS, WEIGHTS
+from grading.quantities import FORMULAS, compile_formula
 
 COLUMNS = [name for name in backprop.COLUMNS if name != "epoch"]
 

@@ -10,7 +10,7 @@ import numpy as np
 import sympy
 from openpyxl.utils import get_column_letter
 
-from backprop import GRADIENTS, WEIGHTS
+from backprop import GRADIENT_SYMBOLS, GRADIENTS, WEIGHTS
 from grading.columns import (
     cell_text,
     compare,
@@ -20,7 +20,6 @@ from grading.columns import (
     typed_over,
 )
 from grading.mistakes import UPDATE, UPDATE_MISTAKES, UPDATE_SYMBOLS
-from grading.quantities import GRADIENT_SYMBOLS
 from grading.reading import absolute
 from grading.rounding import RELATIVE, STORED
 

@@ -22,12 +22,12 @@ from defusedxml.common import DefusedXmlException
 from pebble import ProcessExpired, ProcessPool
 from tqdm import tqdm
 
+from backprop import GRADIENT_SYMBOLS
 from grading import report
 from grading.columns import CheckedTable, check_column
 from grading.quantities import (
     COMPUTED_NAMES,
     FORMULAS,
-    GRADIENT_SYMBOLS,
     UPDATES,
     column_name,
 )

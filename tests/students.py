@@ -8,9 +8,9 @@ import itertools
 import numpy as np
 import sympy
 
-from backprop import WEIGHTS
+from backprop import GRADIENT_SYMBOLS, WEIGHTS
 from grading import mistakes, workbooks
-from grading.quantities import FORMULAS, GRADIENT_SYMBOLS
+from grading.quantities import FORMULAS
 from grading.samples import Network, stored
 from grading.tables import Table
 
