@@ -9,9 +9,11 @@ started again; the run in progress is lost. With --again they are repeated and c
 with their row: with the same PyTorch, kind of CPU and number of threads, nothing may
 differ. If something does, the exit status is 1.
 
-weights/ keeps the trained weights of each network, from seed 1 of our recipe, for notebook
-3; images/accuracy.png shows results.csv. Write rows of your own experiments to a file of
-your own: --results FILE. Run one training at a time, so that seconds are comparable.
+Beside results.csv, mistakes.csv keeps which test digits a run got wrong, so that runs can
+be compared digit by digit. weights/ keeps the trained weights of each network, from seed 1
+of our recipe, for notebook 3; images/accuracy.png shows results.csv. Write rows of your own
+experiments to a file of your own: --results FILE. Nothing else is written then. Run one
+training at a time, so that seconds are comparable.
 """
 
 import argparse
@@ -30,11 +32,13 @@ from mnist import load_mnist  # noqa: E402
 from model import NETWORKS, OUR_RECIPE, build, count_parameters  # noqa: E402
 from results import (  # noqa: E402
     KEY,
+    MISTAKES,
     RESULTS,
     append,
     differences,
     draw,
     finished,
+    mistakes_as_text,
     refuse_other_columns,
 )
 
@@ -79,6 +83,7 @@ def main():
         parser.error(f"--results: {error}")
     device = utils.best_device()
     train_set, test_set = load_mnist()
+    test_loader = utils.TensorLoader(test_set, 1000, device=device)
     added = different = False
     for seed in arguments.seeds:
         key = (arguments.network, arguments.recipe, str(seed))
@@ -100,6 +105,10 @@ def main():
             changes = differences(results, row, (*MEASURED, *BEST))
             print(f"{' '.join(key)}: {'; '.join(changes) or 'the same again'}", flush=True)
             different |= bool(changes)
+        if results == RESULTS and not (recorded and changes) and key not in finished(MISTAKES, *KEY):
+            wrong = mistakes_as_text(*utils.predict(network, device, test_loader))
+            append(MISTAKES, dict(zip(KEY, key)) | {"mistakes": wrong})
+        if recorded:
             continue
         if results == RESULTS and key[1:] == (OUR_RECIPE[key[0]], "1"):
             WEIGHTS.mkdir(exist_ok=True)

@@ -2,8 +2,9 @@
 
     python experiments/results.py      print README's tables
 
-`results.csv` holds a row for each training of `compare.py`, `speed.csv` one for each
-measurement of `speed.py`, `search.csv` one for each run of `search.py`.
+`results.csv` holds a row for each training of `compare.py`, `mistakes.csv` the test digits
+that some of these trainings got wrong, `speed.csv` a row for each measurement of `speed.py`,
+`search.csv` one for each run of `search.py`.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from model import OUR_RECIPE, PUBLISHED_ACCURACY  # noqa: E402
 from utils import RECIPES  # noqa: E402
 
 RESULTS = FOLDER / "results.csv"
+MISTAKES = FOLDER / "mistakes.csv"
 SPEED = FOLDER / "speed.csv"
 KEY = ("network", "recipe", "seed")  # which run a row of results.csv is
 
@@ -68,6 +70,29 @@ def differences(path, row, columns):
     with open(path, newline="") as file:
         (old,) = (r for r in csv.DictReader(file) if all(r[name] == row[name] for name in KEY))
     return [f"{c} {old[c]}, now {row[c]}" for c in columns if old[c] != str(row[c])]
+
+
+def mistakes_as_text(logits, labels):
+    """The digits that a network got wrong, compactly: "947:8 1014:5" is index:prediction.
+
+    Args:
+        logits: (N, 10).
+        labels: int64 (N,).
+    """
+    predictions = logits.argmax(1)
+    wrong = (predictions != labels).nonzero().ravel().tolist()
+    return " ".join(f"{i}:{predictions[i]}" for i in wrong)
+
+
+def read_mistakes():
+    """mistakes.csv: {(network, recipe, seed): {index of a test digit: the wrong prediction}}."""
+    rows = pd.read_csv(MISTAKES, keep_default_na=False)
+    return {
+        (row.network, row.recipe, row.seed): dict(
+            tuple(map(int, pair.split(":"))) for pair in row.mistakes.split()
+        )
+        for row in rows.itertuples()
+    }
 
 
 # --- What they say -----------------------------------------------------------------
