@@ -19,7 +19,7 @@ SENTENCE = "Write the address of its git repository into REPOSITORY_URL"
 FOLDED = {"cellView": "form", "jupyter": {"source_hidden": True}}  # in Colab, in JupyterLab
 
 # Imported, but not to be installed by name: the kernel's own, and what comes with matplotlib.
-COMES_ALONG = {"IPython", "cycler"}
+COMES_ALONG = {"IPython", "cycler", "PIL"}
 # To be installed, but not imported by us: pandas does it for its tables.
 IMPORTED_FOR_US = {"jinja2"}
 
