@@ -7,6 +7,7 @@ labels (N,).
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import PowerNorm
 
 from figures import BACKWARD, CURVE_COLOURS, CURVE_DASHES, ROLE_COLOURS, styled
 
@@ -149,13 +150,12 @@ def plot_activations_and_slopes():
     return figure
 
 
-def _write_numbers(axes, image, decimals=0):
-    """Write each value of a small image into its square, in a colour that can be read."""
-    middle = (image.max() + image.min()) / 2
+def _write_numbers(axes, image, dark):
+    """Write each value of a small image into its square, white where the square is dark."""
     for (row, column), value in np.ndenumerate(image):
-        colour = "white" if value > middle else "black"
-        text = f"{value:.{decimals}f}"
-        axes.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
+        colour = "white" if abs(value) > dark else "black"
+        text = {"ha": "center", "va": "center", "fontsize": 7, "color": colour}
+        axes.text(column, row, f"{value:.0f}", **text)
 
 
 @styled
@@ -170,10 +170,15 @@ def plot_windows(image, kernel, result, places):
     """
     image, kernel, result = (np.asarray(a, float) for a in (image, kernel, result))
     size = len(kernel)
-    figure, grid = plt.subplots(1, 4, figsize=(13, 3.6))
+    figure, (first, *grid) = plt.subplots(
+        1, 5, figsize=(13, 3.1), width_ratios=(size, *[len(image)] * 3, len(result))
+    )
+    first.imshow(kernel, cmap="RdBu_r", vmin=-2, vmax=2)
+    _write_numbers(first, kernel, dark=2)
+    first.set_title("kernel")
     for axes, (row, column), style in zip(grid, places, ("-", "--", ":")):
-        axes.imshow(image, cmap="Blues", vmin=0, vmax=9)
-        _write_numbers(axes, image)
+        axes.imshow(image, cmap="gray_r", vmin=0, vmax=9)
+        _write_numbers(axes, image, dark=4)
         box = plt.Rectangle((column - 0.5, row - 0.5), size, size, fill=False, lw=3, ls=style)
         box.set_edgecolor(BACKWARD)
         axes.add_patch(box)
@@ -183,15 +188,14 @@ def plot_windows(image, kernel, result, places):
         grid[3].add_patch(last)
     limit = abs(result).max()
     grid[3].imshow(result, cmap="RdBu_r", vmin=-limit, vmax=limit)
-    for (row, column), value in np.ndenumerate(result):
-        colour = "white" if abs(value) > 0.6 * limit else "black"
-        grid[3].text(
-            column, row, f"{value:.0f}", ha="center", va="center", fontsize=7, color=colour
-        )
+    _write_numbers(grid[3], result, dark=0.6 * limit)
     grid[3].set_title("all sums: the map")
-    for axes in grid:
-        axes.set(xticks=[], yticks=[])
+    for axes in (first, *grid):
+        rows, columns = axes.images[0].get_size()
+        axes.set(xticks=range(columns), yticks=range(rows))
+        axes.tick_params(labelsize=6, length=0)
         axes.grid(False)
+    first.set(xticks=[], yticks=[])
     return figure
 
 
@@ -208,11 +212,7 @@ def plot_pooling(before, after):
     limit = max(abs(before).max(), abs(after).max())
     for axes, values, title in zip(grid, (before, after), ("before", "the largest of each 2×2")):
         axes.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit)
-        for (row, column), value in np.ndenumerate(values):
-            colour = "white" if abs(value) > 0.6 * limit else "black"
-            axes.text(
-                column, row, f"{value:.0f}", ha="center", va="center", fontsize=8, color=colour
-            )
+        _write_numbers(axes, values, dark=0.6 * limit)
         axes.set(title=title, xticks=[], yticks=[])
         axes.grid(False)
     for line in range(0, len(before) + 1, 2):
@@ -234,7 +234,7 @@ def plot_distributions(values):
     bins = np.linspace(*np.quantile(span, [0.002, 0.998]), 61)
     for axes, (name, channels) in zip(grid, values.items()):
         for k, channel in enumerate(channels):
-            style = {"color": CURVE_COLOURS[k], "linestyle": CURVE_DASHES[k]}
+            style = {"color": CURVE_COLOURS[4 * k % 6], "linestyle": CURVE_DASHES[k]}
             axes.hist(
                 np.ravel(channel),
                 bins,
@@ -244,7 +244,7 @@ def plot_distributions(values):
                 **style,
             )
         axes.set(title=name, xlabel="value")
-    grid[0].set_ylabel("share of the values (density)")
+    grid[0].set_ylabel("density")
     grid[-1].legend()
     return figure
 
@@ -435,11 +435,12 @@ def plot_filters_and_maps(image, filters, maps):
     for k, (kernel, values) in enumerate(zip(filters, maps)):
         row, column = 2 * (k // half), 1 + k % half
         colours = {"cmap": "RdBu_r", "vmin": -largest_weight, "vmax": largest_weight}
-        grid[row, column].imshow(kernel, **colours)
+        weights = grid[row, column].imshow(kernel, **colours)
         grid[row, column].set_title(f"filter {k}", fontsize=9)
         colours |= {"vmin": -largest_value, "vmax": largest_value}
         shown = grid[row + 1, column].imshow(values, **colours)
         grid[row + 1, column].set_title(f"its map {k}", fontsize=9, fontweight="normal")
+    figure.colorbar(weights, ax=grid, label="weight of a filter", shrink=0.6)
     figure.colorbar(shown, ax=grid, label="value of a map", shrink=0.6)
     return figure
 
@@ -448,7 +449,8 @@ def plot_filters_and_maps(image, filters, maps):
 def plot_layers(stages, channels=12):
     """One digit on its way through the network: some channels of each layer, a row a layer.
 
-    All maps of all layers have one scale, from 0, white, to the largest value, dark.
+    All maps of all layers have one scale, from 0, white, to the largest value, dark. It is
+    that of the square root, so that small values can be seen beside large ones.
 
     Args:
         stages: name → (channels, H, W), after each ReLU.
@@ -458,7 +460,7 @@ def plot_layers(stages, channels=12):
     figure, grid = plt.subplots(len(stages), channels, figsize=(13, 1.15 * len(stages)))
     for row, (name, values) in zip(grid, stages.items()):
         for axes, channel in zip(row, values):
-            shown = axes.imshow(channel, cmap="Blues", vmin=0, vmax=limit)
+            shown = axes.imshow(channel, cmap="Blues", norm=PowerNorm(0.5, 0, limit))
             axes.set(xticks=[], yticks=[])
             axes.grid(False)
         row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)

@@ -117,8 +117,9 @@ RECIPES = {
     "long": replace(OURS, epochs=19),
     # For FastNet: a short training.
     "fast": replace(OURS, epochs=6, plain_epochs=1, batch_size=256, learning_rate=0.5),
-    # Published: SGD, momentum 0.9, a rate of 0.01 to 0.03. Guessed: which of these rates, that
-    # it is constant, the batch size of B and C, and the epochs of B ("under 20") and C.
+    # Published: SGD, momentum 0.9, a rate of 0.01 to 0.03, constant. The sources of B, C and D
+    # (see model.py) have these settings, but that C's falls to 0.001 from epoch 13 on. For A
+    # the rate and that it is constant are guessed.
     "A": Recipe(20, 512, learning_rate=0.03, schedule="constant", augmentation=CROP),
     "B": Recipe(19, 128, learning_rate=0.01, schedule="constant"),
     "C": Recipe(19, 128, learning_rate=0.01, schedule="constant", augmentation=CROP),

@@ -2,6 +2,9 @@
 
     python experiments/compare.py NETWORK RECIPE SEED…     e.g. Net ours 1 2 3 4 5
 
+Every run is judged on the test images. So this script is for settings that are already
+chosen. Choose them with search.py, which judges on held-out training images.
+
 Every finished run is appended to results.csv, a row a run: the last epoch's numbers, and
 beside them the best epoch on the test set, to show how much picking it would flatter.
 Runs that have a row already are not repeated, so that the script can be stopped and
@@ -10,10 +13,11 @@ with their row: with the same PyTorch, kind of CPU and number of threads, nothin
 differ. If something does, the exit status is 1.
 
 Beside results.csv, mistakes.csv keeps which test digits a run got wrong, so that runs can
-be compared digit by digit. weights/ keeps the trained weights of each network, from seed 1
-of our recipe, for notebook 3; images/accuracy.png shows results.csv. Write rows of your own
-experiments to a file of your own: --results FILE. Nothing else is written then. Run one
-training at a time, so that seconds are comparable.
+be compared digit by digit. A row is added when a run is made, or repeated with --again
+without any difference. weights/ keeps the trained weights of each network, from seed 1 of
+our recipe, for notebook 3; images/accuracy.png shows results.csv. Write rows of your own
+to a file of your own: --results FILE. Nothing else is written then. Run one training at a
+time, so that seconds are comparable.
 """
 
 import argparse
@@ -44,7 +48,9 @@ from results import (  # noqa: E402
 
 WEIGHTS = FOLDER / "weights"
 FAST = utils.RECIPES["fast"]
-RECIPES = utils.RECIPES | {  # for notebook 3: "fast" with one setting changed or added
+# With "fast", each with one setting changed or added: rows that were judged on the test images.
+# They chose nothing. The ablation that notebook 3 shows is in search.py, on held-out images.
+RECIPES = utils.RECIPES | {
     "fast, constant rate 0.01": replace(FAST, schedule="constant", learning_rate=0.01),
     "fast, constant rate 0.04": replace(FAST, schedule="constant", learning_rate=0.04),
     "fast, batch 64, rate 0.125": replace(FAST, batch_size=64, learning_rate=0.125),
@@ -66,7 +72,8 @@ def machine(device):
     return {"device": name, "threads": torch.get_num_threads(), "torch": torch.__version__}
 
 
-def main():
+def parse():
+    """The command line, checked before the training, not after it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("network", choices=NETWORKS)
     parser.add_argument("recipe", choices=RECIPES)
@@ -74,13 +81,52 @@ def main():
     parser.add_argument("--again", action="store_true", help="repeat finished runs and compare")
     parser.add_argument("--results", type=Path, metavar="FILE", help="in place of results.csv")
     arguments = parser.parse_args()
-    results = (arguments.results or RESULTS).resolve()
-    if not results.parent.is_dir():  # asked before the training, not after it
-        parser.error(f"--results {results}: no such folder")
+    arguments.results = (arguments.results or RESULTS).resolve()
+    if not arguments.results.parent.is_dir():
+        parser.error(f"--results {arguments.results}: no such folder")
     try:
-        refuse_other_columns(results, COLUMNS)
+        refuse_other_columns(arguments.results, COLUMNS)
     except ValueError as error:
         parser.error(f"--results: {error}")
+    return arguments
+
+
+def measure(key, train_set, test_set, device):
+    """Train once and test: (row of results.csv, network).
+
+    Args:
+        key: (network, recipe, seed), texts.
+    """
+    name, recipe, seed = key[0], RECIPES[key[1]], int(key[2])
+    network, history = utils.train_network(
+        lambda: build(name), recipe, seed, train_set, test_set, device
+    )
+    last, best = history.iloc[-1], history["test_accuracy"].idxmax()
+    row = dict(zip(KEY, key))
+    row |= {"parameters": count_parameters(network), "epochs": recipe.epochs}
+    row |= {column: f"{last[column]:.5f}" for column in MEASURED}
+    row |= {"best_epoch": best, "best_accuracy": f"{history['test_accuracy'][best]:.5f}"}
+    row |= {"seconds": f"{history['seconds'].sum():.1f}", **machine(device)}
+    return row, network
+
+
+def keep_mistakes(key, network, test_loader, device):
+    """Write into mistakes.csv what a run gets wrong, if it has no row there."""
+    if key not in finished(MISTAKES, *KEY):
+        wrong = mistakes_as_text(*utils.predict(network, device, test_loader))
+        append(MISTAKES, dict(zip(KEY, key)) | {"mistakes": wrong})
+
+
+def keep_weights(name, network):
+    """Write the weights that notebook 3 loads."""
+    WEIGHTS.mkdir(exist_ok=True)
+    with replacing(WEIGHTS / f"{name}.pt") as file:
+        torch.save({k: v.cpu().contiguous() for k, v in network.state_dict().items()}, file)
+
+
+def main():
+    arguments = parse()
+    results = arguments.results
     device = utils.best_device()
     train_set, test_set = load_mnist()
     test_loader = utils.TensorLoader(test_set, 1000, device=device)
@@ -91,29 +137,17 @@ def main():
         if recorded and not arguments.again:
             print(f"{' '.join(key)}: already in {results.name}")
             continue
-        recipe = RECIPES[arguments.recipe]
-        network, history = utils.train_network(
-            lambda: build(arguments.network), recipe, seed, train_set, test_set, device
-        )
-        last, best = history.iloc[-1], history["test_accuracy"].idxmax()
-        row = dict(zip(KEY, key))
-        row |= {"parameters": count_parameters(network), "epochs": recipe.epochs}
-        row |= {name: f"{last[name]:.5f}" for name in MEASURED}
-        row |= {"best_epoch": best, "best_accuracy": f"{history['test_accuracy'][best]:.5f}"}
-        row |= {"seconds": f"{history['seconds'].sum():.1f}", **machine(device)}
+        row, network = measure(key, train_set, test_set, device)
+        changes = differences(results, row, (*MEASURED, *BEST)) if recorded else []
         if recorded:
-            changes = differences(results, row, (*MEASURED, *BEST))
             print(f"{' '.join(key)}: {'; '.join(changes) or 'the same again'}", flush=True)
             different |= bool(changes)
-        if results == RESULTS and not (recorded and changes) and key not in finished(MISTAKES, *KEY):
-            wrong = mistakes_as_text(*utils.predict(network, device, test_loader))
-            append(MISTAKES, dict(zip(KEY, key)) | {"mistakes": wrong})
+        if results == RESULTS and not changes:
+            keep_mistakes(key, network, test_loader, device)
         if recorded:
             continue
         if results == RESULTS and key[1:] == (OUR_RECIPE[key[0]], "1"):
-            WEIGHTS.mkdir(exist_ok=True)
-            with replacing(WEIGHTS / f"{arguments.network}.pt") as file:
-                torch.save({k: v.cpu().contiguous() for k, v in network.state_dict().items()}, file)
+            keep_weights(key[0], network)
         append(results, row)
         added = True
     if added and results == RESULTS:

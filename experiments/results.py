@@ -10,16 +10,18 @@ that some of these trainings got wrong, `speed.csv` a row for each measurement o
 import argparse
 import csv
 import sys
+from math import comb
 from pathlib import Path
 
 import pandas as pd
 
 FOLDER = Path(__file__).resolve().parent
-sys.path.insert(0, str(FOLDER.parent))
+sys.path[:0] = [str(FOLDER.parent), str(FOLDER)]
 
 import figures  # noqa: E402
 from files import replacing  # noqa: E402
 from model import OUR_RECIPE, PUBLISHED_ACCURACY  # noqa: E402
+from plots import plot_comparison  # noqa: E402
 from utils import RECIPES  # noqa: E402
 
 RESULTS = FOLDER / "results.csv"
@@ -55,8 +57,11 @@ def append(path, row):
 
 
 def refuse_other_columns(path, columns):
-    """Raise a ValueError if the file is there and its header has other columns."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    """Raise a ValueError if the file is there and is no CSV with these columns."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is no CSV file: keep the rows in another file.") from None
     header = next(csv.reader(lines), None)
     if header is not None and header != list(columns):
         raise ValueError(
@@ -138,6 +143,45 @@ def compared(summary):
     return summary[[recipe in (network, OUR_RECIPE[network]) for network, recipe in summary.index]]
 
 
+def mcnemar(first, second):
+    """McNemar's exact test of two networks on the same digits.
+
+    Digits that both get right, or both wrong, tell nothing about which is better. If the two
+    are equally good, each of the others is a fair coin. p is the probability that so many
+    fair coins fall at least as unevenly as here, to either side (McNemar, Psychometrika
+    1947; Dietterich, Neural Computation 1998).
+
+    Args:
+        first, second: which digits each network gets wrong, as a set or a dict of indices.
+
+    Returns:
+        (only_first, only_second, p): how many digits only the first, and only the second
+        network gets wrong, and the p-value, in 0 … 1.
+    """
+    only_first, only_second = len(set(first) - set(second)), len(set(second) - set(first))
+    coins = only_first + only_second
+    as_uneven = sum(comb(coins, k) for k in range(min(only_first, only_second) + 1))
+    return only_first, only_second, min(1.0, 2 * as_uneven / 2**coins)
+
+
+def holm(p_values):
+    """Adjust several p-values, so that luck alone seldom puts any of them below 0.05.
+
+    The smallest is multiplied by their number n, the next by n − 1, and so on; none becomes
+    smaller than the one before it, or larger than 1 (Holm, Scandinavian Journal of
+    Statistics 1979).
+
+    Args:
+        p_values: a Series.
+
+    Returns:
+        A Series with the same index.
+    """
+    ordered = p_values.sort_values()
+    adjusted = (ordered * [*range(len(ordered), 0, -1)]).cummax().clip(upper=1)
+    return adjusted.reindex(p_values.index)
+
+
 def results_table():
     """README's table of accuracies, in Markdown, from results.csv."""
     summary = summarise(pd.read_csv(RESULTS))
@@ -185,7 +229,7 @@ def speed_table():
 def draw(path=figures.IMAGES / "accuracy.png"):
     """Draw the figure of README and notebook 3 from results.csv; return its path."""
     summary = compared(summarise(pd.read_csv(RESULTS)))
-    figure = figures.plot_comparison(summary, pd.Series(PUBLISHED_ACCURACY))
+    figure = plot_comparison(summary, pd.Series(PUBLISHED_ACCURACY))
     figures.save(figure, path, dpi=150)
     return path
 

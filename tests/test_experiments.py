@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pandas as pd
@@ -75,10 +75,11 @@ def test_the_search_is_what_the_table_says():
         assert row.seed in seeds
         assert row.channels == "-".join(map(str, settings["channels"]))
         assert row.parameters == count_parameters(search.make_network(settings))
-        for name in settings.keys() - {"channels"}:
+        assert row.average == str(settings["average"] or "")
+        for name in settings.keys() - {"channels", "average"}:
             assert getattr(row, name) == settings[name]
         recipe = search.make_recipe(settings)
-        for value in (recipe, recipe.augmentation):
+        for value in (recipe, recipe.augmentation or utils.RandomAffine()):
             for name in vars(value).keys() & settings.keys():
                 assert getattr(value, name) == settings[name]
 
@@ -106,6 +107,86 @@ def test_the_results_are_complete():
     assert timed.to_dict() == fast.to_dict()  # the clock's trainings are the table's
 
 
+def test_the_mistakes_are_those_of_the_results():
+    """A row of mistakes.csv belongs to a row of results.csv, and its number of mistakes too."""
+    accuracy = pd.read_csv(results.RESULTS).set_index([*results.KEY])["test_accuracy"]
+    rows = pd.read_csv(results.MISTAKES)
+    assert not rows.duplicated([*results.KEY]).any()
+    labels = mnist.load_mnist()[1].tensors[1].tolist()
+    for key, wrong in results.read_mistakes().items():
+        assert len(wrong) == round((1 - accuracy[key]) * 10_000), key
+        for index, prediction in wrong.items():
+            assert 0 <= prediction <= 9 and prediction != labels[index], key  # index: 0 … 9,999
+        text = rows.set_index([*results.KEY]).loc[key, "mistakes"]
+        assert text == " ".join(f"{i}:{wrong[i]}" for i in sorted(wrong))  # none twice
+
+
+def test_three_runs_of_each_network_can_be_compared():
+    """Notebook 3 compares seeds 1 to 3 of all networks with our recipe, digit by digit."""
+    needed = {(*run, seed) for run in OUR_RECIPE.items() for seed in (1, 2, 3)}
+    assert needed <= results.read_mistakes().keys()
+
+
+def test_mistakes_are_read_as_they_were_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "MISTAKES", tmp_path / "mistakes.csv")
+    labels = torch.randint(10, (500,))
+    logits = torch.randn(500, 10) + 3 * torch.nn.functional.one_hot(labels, 10)
+    for seed, values in enumerate((logits, 9.0 * torch.nn.functional.one_hot(labels, 10))):
+        row = {"network": "Net", "recipe": "fast, but", "seed": seed}
+        text = results.mistakes_as_text(values, labels)
+        results.append(results.MISTAKES, row | {"mistakes": text})
+    read = results.read_mistakes()
+    predictions = logits.argmax(1)
+    wrong = {i: int(p) for i, p in enumerate(predictions) if p != labels[i]}
+    assert wrong and read == {("Net", "fast, but", 0): wrong, ("Net", "fast, but", 1): {}}
+
+
+def coins_by_hand(first, second):
+    """McNemar's p by counting all sequences of coins, one a digit that only one gets wrong."""
+    only_first, coins = len(first - second), len(first ^ second)
+    uneven = abs(2 * only_first - coins)
+    throws = itertools.product((0, 1), repeat=coins)
+    return sum(abs(2 * sum(throw) - coins) >= uneven for throw in throws) / 2**coins
+
+
+def test_mcnemar_counts_what_coins_do():
+    rng = random.Random(0)
+    for _ in range(200):
+        first, second = (set(rng.sample(range(14), rng.randint(0, 12))) for _ in range(2))
+        counted = results.mcnemar(first, second)
+        assert counted == (
+            len(first - second),
+            len(second - first),
+            pytest.approx(coins_by_hand(first, second), rel=1e-12),
+        )
+        assert results.mcnemar(second, first)[2] == counted[2]
+        both = {100, 101, 102}  # what both get wrong changes nothing
+        assert results.mcnemar(first | both, second | both) == counted
+
+
+def test_mcnemar_at_the_ends():
+    assert results.mcnemar({}, {}) == (0, 0, 1)
+    assert results.mcnemar({1, 2}, {2, 3}) == (1, 1, 1)
+    assert results.mcnemar({5: 3}, set(range(6, 15))) == (1, 9, 22 / 1024)  # 2 · (1 + 10) / 2¹⁰
+    assert results.mcnemar(range(5), []) == (5, 0, 2 / 32)
+    assert results.mcnemar(range(10_000), [])[2] == 0  # too small for a float, and no error
+    assert 0.9 < results.mcnemar(range(2500), range(2500, 5000))[2] <= 1
+
+
+def test_holm_against_an_example_and_its_properties():
+    p = pd.Series([0.01, 0.04, 0.03, 0.005], index=list("abcd"))
+    assert results.holm(p).round(12).to_dict() == {"a": 0.03, "b": 0.06, "c": 0.06, "d": 0.02}
+    rng = random.Random(0)
+    for _ in range(200):
+        count = rng.randint(1, 30)
+        p = pd.Series([rng.choice((rng.random() ** 4, 0.01, 1.0)) for _ in range(count)])
+        adjusted = results.holm(p)
+        assert (adjusted.index == p.index).all()
+        assert (adjusted >= p).all() and (adjusted <= (p * count).clip(upper=1) + 1e-12).all()
+        assert (adjusted[p.sort_values().index].diff().fillna(0) >= 0).all()
+        assert adjusted.min() == pytest.approx(min(1, p.min() * count))
+
+
 def test_the_clock_times_the_training_of_the_recipe(few):
     """What speed.py times ends with the weights that compare.py gets, bit for bit."""
     device = torch.device("cpu")
@@ -118,9 +199,11 @@ def test_the_clock_times_the_training_of_the_recipe(few):
 
 
 def test_repeated_runs_are_compared(few, tmp_path, monkeypatch):
-    """--again touches no file, and finds a digit that was changed in a row."""
+    """--again touches no row, and finds a digit that was changed in one."""
     monkeypatch.setattr(compare, "RESULTS", tmp_path / "results.csv")
     monkeypatch.setattr(compare, "WEIGHTS", tmp_path / "weights")
+    monkeypatch.setattr(compare, "MISTAKES", tmp_path / "mistakes.csv")
+    monkeypatch.setattr(results, "MISTAKES", tmp_path / "mistakes.csv")
     monkeypatch.setattr(compare, "load_mnist", lambda: few)
     monkeypatch.setattr(compare, "draw", lambda: None)
     short = replace(utils.RECIPES["long"], epochs=1)
@@ -133,18 +216,25 @@ def test_repeated_runs_are_compared(few, tmp_path, monkeypatch):
         return stop.value.code
 
     assert run("1", "2") == 0
-    text = compare.RESULTS.read_text()
-    assert text.count("\n") == 3
+    text, wrong = compare.RESULTS.read_text(), compare.MISTAKES.read_text()
+    assert text.count("\n") == wrong.count("\n") == 3
+    for key, digits in results.read_mistakes().items():
+        row = pd.read_csv(compare.RESULTS).set_index([*results.KEY]).loc[key]
+        assert len(digits) == round((1 - row["test_accuracy"]) * 500)
+    compare.MISTAKES.write_text("".join(wrong.splitlines(True)[:2]))  # the row of seed 2 is lost
     assert run("1", "2") == 0 and run("1", "--again") == 0
-    assert compare.RESULTS.read_text() == text
+    assert run("2", "--again") == 0  # this brings the lost row back
+    assert compare.RESULTS.read_text() == text and compare.MISTAKES.read_text() == wrong
     weights = tmp_path / "weights" / "TinyNet.pt"
     build("TinyNet").load_state_dict(torch.load(weights, weights_only=True))
     weights.write_bytes(b"as it was")
     loss = text.splitlines()[1].split(",")[7]
     compare.RESULTS.write_text(text.replace(loss, f"{float(loss) + 0.001:.5f}"))
-    assert run("1", "--again") == 1
+    compare.MISTAKES.unlink()
+    assert run("1", "--again") == 1 and not compare.MISTAKES.exists()  # not what was recorded
     mine = tmp_path / "mine.csv"
     assert run("1", "--results", str(mine)) == 0
+    assert not compare.MISTAKES.exists()
     assert loss in mine.read_text() and weights.read_bytes() == b"as it was"
 
 
@@ -171,6 +261,107 @@ def test_results_have_the_columns_that_compare_writes():
     results.refuse_other_columns(results.RESULTS, compare.COLUMNS)
 
 
+def test_every_setting_of_a_recipe_can_be_changed_and_nothing_else():
+    """--change knows all settings of recipe and augmentation that a row holds."""
+    settings = {field.name for kind in (utils.Recipe, utils.RandomAffine) for field in fields(kind)}
+    assert {*search.LIMITS, "schedule"} == settings & search.BASE.keys()
+    for name, (low, high) in search.LIMITS.items():
+        assert low <= (search.FAST_SETTINGS[name] or 0) <= high
+        longer = [] if name == "epochs" else ["epochs=50"]  # room for plain epochs
+        assert search.parse_change([f"{name}={high}", *longer])[name] == high
+
+
+@pytest.mark.parametrize(
+    "texts, change",
+    [
+        (["learning_rate=0.3"], {"learning_rate": 0.3}),
+        (["learning_rate=.30", "batch_size=128"], {"batch_size": 128, "learning_rate": 0.3}),
+        (["schedule=constant", "epochs=6"], {"schedule": "constant"}),  # 6 is as in "fast"
+        (["average=0.99"], {"average": 0.99}),
+        (["degrees=0", "translate=0", "scale=0"], {"degrees": 0, "translate": 0, "scale": 0}),
+    ],
+)
+def test_a_change_is_read(texts, change):
+    read = search.parse_change(texts)
+    assert [*read.items()] == [*change.items()]  # in one order, so that a run has one name
+
+
+MINE = ["--results", "mine.csv"]
+
+
+@pytest.mark.parametrize(
+    "arguments, says",
+    [
+        (["--change", "learning_rate", *MINE], "'learning_rate' is no change. Write NAME=VALUE"),
+        (["--change", "rate=0.3", *MINE], "one of these: epochs, plain_epochs, batch_size"),
+        (["--change", "network=Net", *MINE], "'network=Net' is no change"),
+        (["--change", "channels=16", *MINE], "'channels=16' is no change"),
+        (["--change", "learning_rate=fast", *MINE], "a number from 0.0 to 10.0 is needed"),
+        (["--change", "learning_rate=nan", *MINE], "learning_rate=nan: a number from"),
+        (["--change", "learning_rate=-1", *MINE], "learning_rate=-1: a number from"),
+        (["--change", "epochs=2.5", *MINE], "epochs=2.5: a whole number from 1 to 50"),
+        (["--change", "epochs=0", *MINE], "epochs=0: a whole number from 1 to 50"),
+        (["--change", "batch_size=21", *MINE], "one image would be left over"),
+        (["--change", "plain_epochs=7", *MINE], "7 plain epochs of 6 epochs"),
+        (["--change", "schedule=cosine", *MINE], "use one-cycle or constant"),
+        (["--change", "epochs=3", "epochs=4", *MINE], "epochs is changed twice"),
+        (["--change", "epochs=3", "--change", "epochs=4", *MINE], "epochs is changed twice"),
+        (["--change", "learning_rate=0.5", *MINE], "nothing is changed"),
+        (["--change", "epochs=3"], "belong together"),
+        (MINE, "belong together"),
+        (["base", "--change", "epochs=3", *MINE], "not both"),
+        (["--change", "epochs=3", "--results", "no/such/mine.csv"], "nothing can be written"),
+        (["--change", "epochs=3", "--results", "."], "this is a folder"),
+        (["--change", "epochs=3", "--results", str(search.RESULTS)], "give another file"),
+        (["--change", "epochs=3", "--results", str(results.RESULTS)], "has the columns network"),
+        (["--change", "epochs=3", "--results", str(ROOT / "images/network.png")], "is no CSV"),
+        (["nosuch"], "no variant 'nosuch'; there are: base; "),
+    ],
+)
+def test_a_wrong_experiment_is_refused_before_the_training(
+    arguments, says, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(search, "load_mnist", lambda test: pytest.fail("went on"))
+    before = search.RESULTS.read_bytes()
+    with pytest.raises(SystemExit) as stop:
+        search.main(arguments)
+    message = capsys.readouterr().err
+    assert stop.value.code == 2 and says in message and "Traceback" not in message
+    assert search.RESULTS.read_bytes() == before and not [*tmp_path.iterdir()]
+
+
+def test_an_own_experiment(tmp_path, monkeypatch, capsys):
+    """Its rows go to its own file, and are compared with "fast" on the same held-out sets."""
+    images, labels = mnist.load_mnist(test=False).tensors
+    few = TensorDataset(images[:5200], labels[:5200])
+    monkeypatch.setattr(search, "load_mnist", lambda test: few)
+    before, mine = search.RESULTS.read_bytes(), tmp_path / "mine.csv"
+    arguments = ["--change", "learning_rate=0.3", "epochs=1", "--results", str(mine)]
+    search.main(arguments)
+    said = capsys.readouterr().out
+    rows = pd.read_csv(mine)
+    assert tuple(rows.columns) == search.COLUMNS
+    assert (rows["variant"] == "fast, epochs 1, learning_rate 0.3").all()
+    assert rows["seed"].tolist() == [0, 1, 2] and (rows["network"] == "FastNet").all()
+    assert (rows["learning_rate"] == 0.3).all() and (rows["batch_size"] == 256).all()
+    fast = pd.read_csv(search.RESULTS).query("variant == @search.FAST_NAME and seed < 3")
+    percent = [100 * r.set_index("seed")["validation_accuracy"] for r in (fast, rows)]
+    for seed in (0, 1, 2):
+        a, b = (accuracy[seed] for accuracy in percent)
+        assert f"{seed} {a:.2f} {b:.2f} {b - a:.2f}" in " ".join(said.split())
+    mean, error = (percent[1] - percent[0]).mean(), (percent[1] - percent[0]).sem()
+    assert f"mean difference {mean:+.3f} points, standard error {error:.3f}" in said
+    text = mine.read_text()
+    search.main(arguments)  # nothing is trained again, the comparison is shown again
+    assert mine.read_text() == text and search.RESULTS.read_bytes() == before
+    assert f"mean difference {mean:+.3f}" in capsys.readouterr().out
+
+
+def test_the_search_has_the_columns_that_search_writes():
+    results.refuse_other_columns(search.RESULTS, search.COLUMNS)
+
+
 @pytest.mark.parametrize(
     "script, arguments, says",
     [
@@ -178,7 +369,7 @@ def test_results_have_the_columns_that_compare_writes():
         ("compare.py", ["Net", "our", "1"], "choose from"),
         ("compare.py", ["Net", "ours", "1", "--results", "no/such/my.csv"], "no such folder"),
         ("compare.py", ["Net", "ours", "1", "--results", EXPERIMENTS / "search.csv"], "columns"),
-        ("search.py", ["nosuch"], "no variant 'nosuch'; there are: base; "),
+        ("search.py", ["--change", "epochs=3"], "belong together"),
         ("speed.py", ["fast"], "unrecognized arguments: fast"),
         ("results.py", ["tables"], "unrecognized arguments: tables"),
     ],
