@@ -126,7 +126,7 @@ RULES = (  # where, what happened, node → what it happened to and the mistaken
 )
 
 
-def _mistaken(node, rule, whole=True):
+def mistaken(node, rule, whole=True):
     """Yield (what happened, mistaken formula) for one rule at every node of a formula."""
     where, what, change = rule
     if NODES[where](node) or (whole and where == "whole"):
@@ -134,7 +134,7 @@ def _mistaken(node, rule, whole=True):
             details = detail if isinstance(detail, tuple) else (detail,)
             yield what.format(*map(backprop.to_text, details)), changed
     for k, argument in enumerate(node.args):
-        for text, changed in _mistaken(argument, rule, whole=False):
+        for text, changed in mistaken(argument, rule, whole=False):
             yield text, node.func(*node.args[:k], changed, *node.args[k + 1 :])
 
 
@@ -147,7 +147,7 @@ def catalogue(symbol):
     """
     found = [("", FORMULAS[symbol])]
     for rule in RULES:
-        found += _mistaken(FORMULAS[symbol], rule)
+        found += mistaken(FORMULAS[symbol], rule)
     known = {*GIVEN, *itertools.takewhile(lambda other: other != symbol, FORMULAS)}
     found = [(what, formula) for what, formula in found if formula.free_symbols <= known]
     symbols, function = compile_formulas([formula for _, formula in found])

@@ -50,7 +50,7 @@ def refuse_csv(path, files):
 
 
 def results_table(results):
-    """All verdicts as a DataFrame: a row for each column of a table.
+    """All verdicts as a DataFrame: a row for each column of a table, and for each answer.
 
     Its columns are file, file_verdict, sheet, header_row, eta, eta_source, column, and the
     keys of `columns.missing_result`. A file that could not be checked has one row, with the
@@ -59,7 +59,7 @@ def results_table(results):
     lines = []
     for result in results:
         common = {"file": result["file"], "file_verdict": result["verdict"]}
-        for table in result["tables"]:
+        for table in (*result["tables"], *result.get("answers", ())):
             place = {key: value for key, value in table.items() if key != "columns"}
             for name, column in table["columns"].items():
                 lines.append({**common, **place, "column": name, **column})
@@ -114,4 +114,9 @@ def as_text(result):
             lines.append(f"      why:   {cause}")
             lines.append(f"      yours: {column['formula'] or '(empty)'}")
             lines.append(f"      right: {column['expected_formula']}")
+    for table in result.get("answers", ()):
+        for name, column in table["columns"].items():
+            where = f" ({column['first_wrong']})" if column["first_wrong"] else ""
+            cause = f": {column['cause']}" if column["cause"] else ""
+            lines.append(f"  {table['sheet']}, {name}: {column['verdict']}{where}{cause}")
     return "\n".join(lines)

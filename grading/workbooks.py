@@ -23,7 +23,7 @@ from pebble import ProcessExpired, ProcessPool
 from tqdm import tqdm
 
 from backprop import GRADIENT_SYMBOLS
-from grading import report
+from grading import report, your_turn
 from grading.columns import CheckedTable, check_column
 from grading.quantities import (
     COMPUTED_NAMES,
@@ -133,10 +133,13 @@ def check_without_limits(path):
         else:
             what = f"It is damaged ({type(error).__name__})"
         return _unreadable(path, f"{what}: {RESAVE}.")
+    answers = []
     try:
+        answers, about_answers = _check_answers(path, sheets)
+        notes += about_answers
         tables, sentences = _check_sheets(path, sheets)
     except Unreadable as error:
-        return _unreadable(path, str(error))
+        return _unreadable(path, str(error)) | {"answers": answers}
     except Exception as error:  # noqa: BLE001  the other files are still checked
         return _unreadable(path, f"The checker failed on it, which is a bug ({error!r:.200}).")
     notes += sentences
@@ -150,7 +153,28 @@ def check_without_limits(path):
         )
     wrong = any(c["verdict"] == "wrong" for t in tables for c in t["columns"].values())
     verdict = "wrong" if wrong or absent else "right"
-    return {"file": path, "verdict": verdict, "tables": tables, "notes": notes}
+    return {
+        "file": path,
+        "verdict": verdict,
+        "tables": tables,
+        "answers": answers,
+        "notes": notes,
+    }
+
+
+def _check_answers(path, sheets):
+    """The eight answers on the sheet *Your turn*, if there is one: see `your_turn.py`."""
+    names = (your_turn.SHEET, f"{your_turn.SHEET} (hidden)")
+    name = next((name for name in names if name in sheets), None)
+    if name is None:
+        return [], []
+    read = cache(lambda: read_sheets(path, values=False)[name])
+
+    def formula(row, column):
+        content = cell_at(read(), row, column)
+        return getattr(content, "text", content) if is_formula(content) else None
+
+    return your_turn.check_answers(lambda *at: cell_at(sheets[name], *at), formula)
 
 
 def _without_values(sheets, formulas):
@@ -220,15 +244,17 @@ def check_workbook(path):
     """Check one workbook; see the module's docstring for how.
 
     Returns:
-        A dict: "file", "verdict" ("right", "wrong" or "unreadable"), "tables", and
-        "reason" (a sentence, for an unreadable one) or "notes" (sentences, else). A
+        A dict: "file", "verdict" ("right", "wrong" or "unreadable"), "tables", "answers",
+        and "reason" (a sentence, for an unreadable one) or "notes" (sentences, else). A
         workbook in which no table has all eight gradients is "wrong", and a note says so.
         Each table is a dict with "sheet", "header_row", "eta" (that of the first row, if
         they differ), "eta_source" (a cell, a column, a text, the sheet's name, or
         "inferred"; None if nothing shows η) and "columns": name → dict with "verdict"
         ("right", "wrong" or "missing"), "rows_checked", "rows_wrong", "first_wrong" (a
         cell), "formula", "expected_formula", "max_relative_error" and "cause", None
-        where there is nothing to say. The names are `quantities.COLUMN_NAMES`.
+        where there is nothing to say. The names are `quantities.COLUMN_NAMES`. "answers"
+        has one more such dict if there is a sheet *Your turn*, or none: its verdicts are
+        "CORRECT", "INCORRECT" or "NOT DONE", and do not change that of the workbook.
     """
     return check_workbooks([path])[0]
 
