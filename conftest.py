@@ -3,26 +3,46 @@
 Options added:
     --mutate   after a notebook cell has passed, change each digit of its committed
                outputs, one at a time, and check that nbval's comparison fails each time
+    --grades   write what the handed-in exercises are worth to a .csv file
+    --exercise-seconds   how long one exercise may take
+
+A notebook outside of notebooks/ is one that somebody handed in: see tests/handed_in.py.
 """
 
 import copy
 import itertools
 import os
 import re
+import sys
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbval.plugin import IPyNbCell, IPyNbFile
 
+from grading import grades
+from grading.notebooks import SECONDS
 from guard import problems, promise
+from handed_in import STATUS, HandedIn, LessonCell, grade_of, properties, section_of
 
 ROOT = Path(__file__).parent
 SANITIZE = ROOT / "tests" / "nbval_sanitize.cfg"
+SUBMISSIONS = ROOT / "submissions"
+
+for handed_in_program in SUBMISSIONS.rglob("conftest.py"):  # pytest would run it next
+    sys.exit(f"{handed_in_program} would run as a part of pytest. Copy notebooks only: remove it.")
 
 
 def pytest_addoption(parser):
     parser.addoption("--mutate", action="store_true", help="check that nbval sees changed digits")
+    parser.addoption("--grades", metavar="FILE.csv", help="write the grades of exercises to it")
+    parser.addoption(
+        "--exercise-seconds",
+        type=float,
+        default=SECONDS,
+        metavar="N",
+        help=f"time limit of one exercise, {SECONDS} if not given; training has more",
+    )
 
 
 def pytest_configure(config):
@@ -32,6 +52,11 @@ def pytest_configure(config):
     config.option.nbval = True
     config.option.nbval_current_env = True
     config.option.nbval_sanitize_with = str(SANITIZE)
+    if config.option.grades:  # before the work, not after it
+        try:
+            grades.refuse_csv(config.option.grades)
+        except ValueError as error:
+            raise pytest.UsageError(f"--grades: {error}") from None
     if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
         # Each worker's kernel would take all cores for itself.
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, os.cpu_count() // int(workers))))
@@ -45,6 +70,24 @@ def pytest_xdist_make_scheduler(config, log):
     return LoadScopeScheduling(config, log)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file(file_path, parent):
+    """Notebooks that are not ours were handed in. Programs that were handed in are not run."""
+    collected = yield
+    if file_path.suffix != ".ipynb" or file_path.parent == ROOT / "notebooks":
+        return [] if SUBMISSIONS in file_path.parents else collected
+    if ".ipynb_checkpoints" in file_path.parts:  # JupyterLab's own copies
+        return []
+    return [HandedIn.from_parent(parent, path=file_path)]
+
+
+def pytest_collect_directory(path, parent):
+    """What students hand in is no package, so that no __init__.py of theirs is run."""
+    if SUBMISSIONS in (path, *path.parents):
+        return pytest.Dir.from_parent(parent, path=path)
+    return None
+
+
 # --- The test "is compared", and sections in reports and in JUnit XML ---------------
 
 
@@ -56,7 +99,7 @@ def pytest_make_collect_report(collector):
     error of pytest's collection it would, without -n, stop the regrading of a whole class.
     """
     report = yield
-    if isinstance(collector, IPyNbFile):
+    if isinstance(collector, IPyNbFile) and not isinstance(collector, HandedIn):
         if report.failed:
             report.outcome, report.longrepr, report.result = "passed", None, []
         for item in report.result:
@@ -80,24 +123,11 @@ class Guard(pytest.Item):
             notebook = nbformat.convert(notebook, 4)
         except Exception as error:  # noqa: BLE001, whatever a student's file makes it raise
             pytest.fail(f"the notebook cannot be read: {error}", pytrace=False)
-        if found := problems(notebook, promise(self.path.name)):
+        if found := problems(notebook, promise(self.path)):
             pytest.fail("\n".join(found), pytrace=False)
 
     def reportinfo(self):
         return self.path, 0, f"{self.path.name}: is compared"
-
-
-def section_of(notebook, cell_number):
-    """The last Markdown heading above the code cell with that number, counted from 0."""
-    heading, seen = "", -1
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            heading = (re.findall(r"^#+ (.*)$", cell.source, re.MULTILINE) or [heading])[-1]
-        elif cell.cell_type == "code":
-            seen += 1
-            if seen == cell_number:
-                return heading
-    return heading
 
 
 def difference(text):
@@ -128,23 +158,25 @@ def difference(text):
 def pytest_terminal_summary(terminalreporter):
     """A table of failed cells: notebook, section, what was expected and what was found."""
     failed = [
-        (report, dict(report.user_properties)["section"])
+        report
         for report in terminalreporter.getreports("failed")
-        if "section" in dict(report.user_properties)
+        if "section" in properties(report)
     ]
     if failed:
         terminalreporter.section("notebook cells that failed", red=True)
-        for report, section in failed:
-            notebook, cell = report.nodeid.split("::")
+        for report in failed:
+            notebook, _, cell = report.nodeid.rpartition("::")
+            about = properties(report)
             expected, found = difference(report.longreprtext)
-            terminalreporter.line(f"{notebook}  |  {section}  |  {cell}")
+            expected, found = about.get("expected", expected), about.get("found", found)
+            terminalreporter.line(f"{notebook}  |  {about['section']}  |  {cell}")
             terminalreporter.line(f"    expected: {expected[:150]}")
             terminalreporter.line(f"    found:    {found[:150]}")
     mutations = [
-        (report.nodeid, *dict(report.user_properties)["mutations"])
+        (report.nodeid, *properties(report)["mutations"])
         for outcome in ("passed", "failed")
         for report in terminalreporter.getreports(outcome)
-        if "mutations" in dict(report.user_properties)
+        if "mutations" in properties(report)
     ]
     if mutations:
         terminalreporter.section("mutated digits")
@@ -152,6 +184,63 @@ def pytest_terminal_summary(terminalreporter):
             counts = [numbers for nodeid, *numbers in mutations if nodeid.startswith(name)]
             caught, total = map(sum, zip(*counts))
             terminalreporter.line(f"{name}: nbval caught {caught} of {total}")
+    show_grades(terminalreporter)
+
+
+# --- Grades of exercises that were handed in ------------------------------------------
+
+
+def pytest_report_teststatus(report):
+    """Call the tests of exercises what they are: correct, incorrect, not done."""
+    if grade := grade_of(report):
+        return STATUS[grade.verdict]
+    return None
+
+
+def all_grades(terminalreporter):
+    """The grades so far, by submission, notebook and exercise."""
+    reports = itertools.chain.from_iterable(terminalreporter.stats.values())
+    found = [grade for report in reports if (grade := grade_of(report))]
+    return sorted(found, key=lambda g: (g.submission, g.notebook, g.exercise))
+
+
+def pytest_sessionfinish(session):
+    """Write the grades. The exit status is 2 when a file could not be graded."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or session.exitstatus not in (0, 1):  # a worker of -n, or interrupted
+        return
+    found = all_grades(reporter)
+    session.exitstatus = max(session.exitstatus, grades.exit_status(found))
+    if path := session.config.option.grades:
+        try:
+            grades.write_csv(found, path)
+        except OSError as error:
+            reporter.write_line(f"\n{path} could not be written: {error}", red=True)
+            session.exitstatus = 2
+
+
+def show_grades(terminalreporter):
+    """A line an exercise, the table of the class, and two lines about it."""
+    found = all_grades(terminalreporter)
+    notes = [
+        f"{report.nodeid.rpartition('::')[0]}: {properties(report)['note']}"
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if "note" in properties(report)
+    ]
+    if notes:
+        terminalreporter.section("added cells")
+        for note in notes:
+            terminalreporter.line(note)
+    if found:
+        terminalreporter.section("exercises")
+        for grade in found:
+            terminalreporter.line(grades.line(grade))
+        terminalreporter.section("points")
+        for line in grades.table(found):
+            terminalreporter.line(line)
+        terminalreporter.line(grades.most_frequent_mistakes(found))
+        terminalreporter.line(grades.seconds_of_each(found))
 
 
 # --- Mutation ----------------------------------------------------------------------
@@ -160,7 +249,8 @@ def pytest_terminal_summary(terminalreporter):
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item):
     result = yield
-    if item.config.option.mutate and isinstance(item, IPyNbCell) and item.options["check"]:
+    ours = isinstance(item, IPyNbCell) and not isinstance(item, LessonCell)
+    if item.config.option.mutate and ours and item.options["check"]:
         total, missed = 0, []
         for mutant, digit in mutants(item.cell.outputs):
             total += 1

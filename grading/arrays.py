@@ -23,6 +23,8 @@ def call(what, function, *arguments):
     with quiet():
         try:
             return function(*arguments)
+        except Mistake:  # of `lesson2.refusing`
+            raise
         except Exception as error:  # noqa: BLE001  an answer may raise anything
             raise Mistake(f"{what}: it stops with {describe(error)}") from None
 

@@ -125,10 +125,11 @@ def _explain_forward(names, found, values):
 def check_loss(loss):
     """E_total, one number."""
     require_function(loss, "loss")
-    for seed in (SEED, None):
+    for seed, parts in ((SEED, 10), (None, 1000)):  # short numbers first, then long ones
         rng = np.random.default_rng(seed)
         # Four numbers that differ: no error is zero.
-        drawn = np.array([rng.permutation(np.arange(-5, 16))[:4] / 10 for _ in range(HOW_MANY)])
+        numbers_to_draw = np.arange(-parts // 2, 3 * parts // 2 + 1) / parts
+        drawn = np.array([rng.permutation(numbers_to_draw)[:4] for _ in range(HOW_MANY)])
         targets, outputs = drawn[:, :2], drawn[:, 2:]
         halves = (targets - outputs) ** 2 / 2
         calls, found = [], []
@@ -381,8 +382,14 @@ def _whole(value):
 
 # --- 1.8 ----------------------------------------------------------------------------
 
-# exp of the first three overflows or is 0, so that 0/0 follows, where nothing is subtracted.
-LARGE_LOGITS = (([1000.0, 998.0, 0.0], 1), ([-1000.0, -1001.0, -1003.0], 0), ([750.0, -750.0], 1))
+# exp overflows or is 0, so that 0/0 follows, where nothing is subtracted, or not the largest.
+LARGE_LOGITS = (
+    ([1000.0, 998.0, 0.0], 1),
+    ([-1000.0, -1001.0, -1003.0], 0),
+    ([750.0, -750.0], 1),
+    ([0.0, 1.0, 1000.0], 2),
+)
+EQUAL_LOGITS = ([0.5, -1.0, 0.5], 2)  # a class is no other one because its logit is the same
 
 
 @exercise("1.8", "softmax_cross_entropy_gradient")
@@ -396,6 +403,7 @@ def check_softmax(softmax_cross_entropy_gradient):
             logits = rng.permutation(np.arange(-30, 31))[:size] / 10
             cases.append((logits.tolist(), int(rng.integers(size))))
         _compare_softmax(softmax_cross_entropy_gradient, cases)
+    _compare_softmax(softmax_cross_entropy_gradient, [EQUAL_LOGITS])
     for case in LARGE_LOGITS:
         try:
             _compare_softmax(softmax_cross_entropy_gradient, [case])

@@ -9,6 +9,7 @@ import contextlib
 import copy
 import itertools
 import time
+from unittest import mock
 
 import numpy as np
 import torch
@@ -52,7 +53,29 @@ def integers(random, low, high, count):
     return torch.randint(low, high + 1, (count,), generator=random).tolist()
 
 
+@contextlib.contextmanager
+def refusing(what, *functions):
+    """Let PyTorch's own functions say that the student should write them.
+
+    Args:
+        what: they do, such as "convolution".
+        functions: (module, name) of each.
+    """
+
+    def refuse(*arguments, **settings):
+        raise Mistake(f"it calls PyTorch's own {what}: write yours")
+
+    with contextlib.ExitStack() as stack:
+        for module, name in functions:
+            stack.enter_context(mock.patch.object(module, name, refuse))
+        yield
+
+
 # --- 2.1 ----------------------------------------------------------------------------
+
+CONVOLUTIONS = tuple(
+    (module, f"conv{axes}d") for module in (torch, nn.functional) for axes in (1, 2, 3)
+)
 
 # Of image and kernel. The first kernel is square: there, most slips can be told apart.
 SIZES = (
@@ -69,9 +92,14 @@ def check_convolve(convolve):
     for random, sizes, dtype in zip(itertools.cycle(generators()), (*SIZES, *SIZES), dtypes):
         image, kernel = (torch.randn(s, generator=random, dtype=dtype) for s in sizes)
         what = f"image {size(image.shape)}, kernel {size(kernel.shape)}"
-        found = array(call(what, convolve, image.clone(), kernel.clone()), what)
+        given = image.clone()
+        with refusing("convolution", *CONVOLUTIONS):
+            value = call(what, convolve, given, kernel.clone())
+        found = array(value, what)
         slips = convolution_slips(image, kernel) | wrong_sizes(found, image, kernel)
         compare(found, cross_correlation(image, kernel), what, slips)
+        if not torch.equal(given, image):
+            raise Mistake(f"{what}: the image is changed; leave it as it is")
 
 
 # --- 2.2 ----------------------------------------------------------------------------
@@ -158,6 +186,8 @@ def _receptive_field_calls(random):
 
 # --- 2.3 ----------------------------------------------------------------------------
 
+BATCH_NORMS = ((torch, "batch_norm"), (torch, "native_batch_norm"), (nn.functional, "batch_norm"))
+
 # Shapes of x, and settings other than the usual ones. A large eps shows where it is added.
 BATCHES = (
     ((4, 3, 3, 2), (0.3, 0.4)), ((2, 2, 3, 5), ()), ((1, 3, 2, 3), (0.1, 0.2)),
@@ -191,7 +221,8 @@ def _compare_batch_norm(batch_norm, x, layer, settings):
     before = copy.deepcopy(layer)
     given, mean, variance = x.clone(), layer.running_mean.clone(), layer.running_var.clone()
     arguments = (layer.weight.data.clone(), layer.bias.data.clone(), mean, variance)
-    value = call(what, batch_norm, given, *arguments, layer.training, *settings)
+    with refusing("batch normalisation", *BATCH_NORMS):
+        value = call(what, batch_norm, given, *arguments, layer.training, *settings)
     if isinstance(value, tuple) and len(value) == 3:
         raise Mistake("return the output only; change running_mean and running_var in place")
     compare(array(value, what), layer(x), what, batch_norm_slips(x, before))

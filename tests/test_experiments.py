@@ -121,9 +121,10 @@ def test_the_mistakes_are_those_of_the_results():
         assert text == " ".join(f"{i}:{wrong[i]}" for i in sorted(wrong))  # none twice
 
 
-def test_three_runs_of_each_network_can_be_compared():
-    """Notebook 3 compares seeds 1 to 3 of all networks with our recipe, digit by digit."""
-    needed = {(*run, seed) for run in OUR_RECIPE.items() for seed in (1, 2, 3)}
+def test_the_runs_that_notebook_3_compares_have_their_mistakes():
+    """Two runs of each network with our recipe, and a third one of two of them."""
+    needed = {(*run, seed) for run in OUR_RECIPE.items() for seed in (1, 2)}
+    needed |= {(name, OUR_RECIPE[name], 3) for name in ("Net", "D")}
     assert needed <= results.read_mistakes().keys()
 
 

@@ -1,7 +1,8 @@
-"""Regrading from end to end: pytest runs small notebooks as an instructor runs a class.
+"""Regrading our own notebooks from end to end, with small ones in their place.
 
 Each test writes notebooks into an empty folder beside copies of conftest.py and the guard,
 runs pytest there in a process of its own, and looks at the outcomes and at what is printed.
+What students hand in is tried by test_submissions.py.
 """
 
 import json
@@ -19,12 +20,19 @@ from guard import WIDGET
 pytest_plugins = "pytester"
 
 ROOT = Path(__file__).parents[1]
-COPIED = ("conftest.py", "pytest.ini", "tests/guard.py", "tests/nbval_sanitize.cfg")
+COPIED = (
+    "conftest.py",
+    "pytest.ini",
+    "tests/guard.py",
+    "tests/handed_in.py",
+    "tests/nbval_sanitize.cfg",
+)
 
 
 @pytest.fixture
-def classroom(pytester):
-    """An empty folder with the files that regrading consists of."""
+def classroom(pytester, monkeypatch):
+    """An empty folder with the files that regrading consists of; `grading` is imported."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     for name in COPIED:
         (pytester.path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, pytester.path / name)
@@ -157,11 +165,11 @@ def test_what_passes_and_what_does_not(classroom):
     }
 
 
-def test_a_class(classroom):
-    """Two workers; two students with mistakes, one from Colab, one with an empty file."""
+def test_on_two_workers(classroom):
+    """Two notebooks with mistakes, one from Colab, one that is an empty file."""
     hand_in(
         classroom,
-        "submissions/alice/lesson.ipynb",
+        "notebooks/alice.ipynb",
         "# Sums",
         SUM,
         "## Products",
@@ -169,7 +177,7 @@ def test_a_class(classroom):
     )
     hand_in(
         classroom,
-        "submissions/bob/lesson.ipynb",
+        "notebooks/bob.ipynb",
         "# Sums",
         ("print('  + 1')\nprint(2)", printed("  + 1\n3\n")),
         "## Products",
@@ -179,18 +187,18 @@ def test_a_class(classroom):
         "Without a heading.",
         ("5 * 7",),
     )
-    path = hand_in(classroom, "submissions/carol/lesson.ipynb", *RIGHT)
+    path = hand_in(classroom, "notebooks/carol.ipynb", *RIGHT)
     handed_in = json.loads(path.read_text(encoding="utf-8"))
     handed_in["nbformat_minor"] = 0  # as Colab writes it, where cells have no ids
     for cell in handed_in["cells"]:
         del cell["id"]
     path.write_text(json.dumps(handed_in), encoding="utf-8")
-    path = hand_in(classroom, "submissions/dave/lesson.ipynb")
+    path = hand_in(classroom, "notebooks/dave.ipynb")
     path.write_bytes(b"")
 
-    _, tests, table = regrade(classroom, "-n", "2", "submissions")
+    _, tests, table = regrade(classroom, "-n", "2", "notebooks")
 
-    alice, bob, carol, dave = (f"submissions/{name}/lesson" for name in STUDENTS)
+    alice, bob, carol, dave = (f"notebooks/{name}" for name in STUDENTS)
     assert set(failures(tests)) == {
         (alice, "Cell 1"),
         *((bob, f"Cell {number}") for number in range(4)),
