@@ -15,33 +15,14 @@ import json
 import multiprocessing
 import os
 import sys
-from functools import cache
 
-import numpy as np
-from defusedxml.common import DefusedXmlException
 from pebble import ProcessExpired, ProcessPool
 from tqdm import tqdm
 
-from backprop import GRADIENT_SYMBOLS
 from grading import report
-from grading.columns import CheckedTable, check_column
-from grading.quantities import (
-    COMPUTED_NAMES,
-    FORMULAS,
-    UPDATES,
-    column_name,
-)
-from grading.reading import (
-    RESAVE,
-    Unreadable,
-    cell_at,
-    is_formula,
-    look_at_container,
-    read_sheets,
-    shown,
-)
-from grading.tables import canonical_name, find_tables, forget_headers, stated_rates
-from grading.updates import Updates, check_update, learning_rate
+from grading.headers import forget_headers
+from grading.reading import RESAVE, Unreadable, look_at_container, read_workbook
+from grading.verdicts import check_book
 
 try:
     import resource
@@ -53,116 +34,28 @@ SECONDS = 10
 MEMORY = 700 * 2**20  # on top of the 200 to 300 MB that a process needs to start
 
 
-@np.errstate(all="ignore")  # a student's numbers may overflow
-def check_table(table, candidates, formulas):
-    """Check one table.
-
-    Args:
-        candidates: the learning rates that its sheet states, see `tables.stated_rates`.
-        formulas: a function that returns the cells of its sheet as formulas.
-
-    Returns:
-        A dict, as in "tables" of `check_workbook`.
-    """
-    checked = CheckedTable(table)
-    columns = {column_name(symbol): check_column(checked, symbol, formulas) for symbol in FORMULAS}
-    updates = Updates(checked)
-    rate = learning_rate(updates, candidates)
-    for weight, symbol in UPDATES.items():
-        columns[column_name(symbol)] = check_update(updates, weight, rate, formulas)
-    eta = None if rate.eta is None else float(np.ravel(rate.eta)[0])
-    return {
-        "sheet": shown(table.sheet),
-        "header_row": table.header_row,
-        "eta": eta or None,
-        "eta_source": rate.source if eta else None,
-        "columns": columns,
-    }
-
-
-def _check_sheets(path, sheets):
-    """Check all tables of a workbook: (their results, sentences)."""
-    read = cache(lambda: read_sheets(path, values=False))
-    tables, notes, labels = find_tables(sheets)
-    empty = any(
-        not np.isfinite(table.values[name]).any()
-        for table in tables
-        for name in COMPUTED_NAMES & table.values.keys()
-    )
-    if (not tables or empty) and _without_values(sheets, read()):
-        raise Unreadable(f"Its formulas carry no values: {RESAVE}.")
-    if not tables:
-        raise Unreadable(
-            " ".join(notes)
-            or "No table of this network was found. Its header row must name the weights "
-            "w1 to w8, i1, i2, t1, t2 and computed columns such as h1, a_h1 or dE/dw1."
-        )
-    results = []
-    for table in tables:
-        rows = sheets[table.sheet]
-        alone = sum(other.sheet == table.sheet for other in tables) == 1
-        candidates = stated_rates(table, rows, labels[table.sheet], alone)
-        result = check_table(table, candidates, lambda sheet=table.sheet: read()[sheet])
-        results.append(result)
-        unknown = [
-            text
-            for text in rows[table.header_row]
-            if isinstance(text, str) and not canonical_name(text)
-        ]
-        if unknown and any(c["verdict"] == "missing" for c in result["columns"].values()):
-            names = ", ".join(f"'{shown(text, 30)}'" for text in unknown[:20])
-            table.notes.append(f"Headers that were not recognised: {names}.")
-        notes += [f"{shown(table.sheet)}, row {table.header_row}: {note}" for note in table.notes]
-    return results, notes
-
-
 def check_without_limits(path):
     """Check one file in this process, without limits on time and memory."""
     path = str(path)
     forget_headers()
     try:
         notes = look_at_container(path)
-        sheets = read_sheets(path, values=True)
+        book = read_workbook(path)
     except Unreadable as error:
         return _unreadable(path, str(error))
     except MemoryError:
         return _unreadable(path, "It needs too much memory: keep the sheets with the table only.")
     except Exception as error:  # noqa: BLE001  a damaged file may fail anywhere
-        if any(isinstance(e, DefusedXmlException) for e in (error, error.__context__)):
-            what = "It declares XML entities, which no spreadsheet program does"
-        else:
-            what = f"It is damaged ({type(error).__name__})"
-        return _unreadable(path, f"{what}: {RESAVE}.")
+        return _unreadable(path, f"It is damaged ({type(error).__name__}): {RESAVE}.")
     try:
-        tables, sentences = _check_sheets(path, sheets)
+        verdict, tables, sentences = check_book(book)
     except Unreadable as error:
         return _unreadable(path, str(error))
+    except MemoryError:
+        return _unreadable(path, "It needs too much memory: keep the sheets with the table only.")
     except Exception as error:  # noqa: BLE001  the other files are still checked
         return _unreadable(path, f"The checker failed on it, which is a bug ({error!r:.200}).")
-    notes += sentences
-    gradients = [column_name(symbol) for symbol in GRADIENT_SYMBOLS.values()]
-    absent = min(
-        ([g for g in gradients if t["columns"][g]["verdict"] == "missing"] for t in tables), key=len
-    )
-    if absent:
-        notes.append(
-            f"Incomplete: no table has all eight gradients; not found: {', '.join(absent)}."
-        )
-    wrong = any(c["verdict"] == "wrong" for t in tables for c in t["columns"].values())
-    verdict = "wrong" if wrong or absent else "right"
-    return {"file": path, "verdict": verdict, "tables": tables, "notes": notes}
-
-
-def _without_values(sheets, formulas):
-    """Say whether most formulas have no stored value."""
-    cells = [
-        cell_at(sheets[sheet], number, column) is None
-        for sheet, rows in formulas.items()
-        for number, row in rows.items()
-        for column, content in enumerate(row, start=1)
-        if content is not None and is_formula(content)
-    ]
-    return bool(cells) and sum(cells) > len(cells) / 2
+    return {"file": path, "verdict": verdict, "tables": tables, "notes": notes + sentences}
 
 
 def _unreadable(path, reason):

@@ -1,0 +1,62 @@
+"""What a header or a label says: which quantity of lesson 1's network it names."""
+
+import re
+import unicodedata
+from functools import lru_cache
+
+LONGEST = 40  # characters of a header
+
+# What a header may say, once it has only small letters and digits: see `_plain`.
+_LOSS = "e|err|error|loss|cost|j"
+_TOTAL = "t|tot|total"
+_GRADIENT = "grad(?:ient)?|nabla|g"
+HEADERS = [
+    ("epoch", "epochs?|iteration|iter|step"),
+    ("eta", "eta|lr|learningrate|learnrate|rate|alpha"),
+    (r"t\1", r"(?:t|y|target|targeto|targ)([12])"),
+    (r"i\1", r"(?:i|x|in|input|inp)([12])"),
+    (r"w\1", r"w(?:eight)?([1-8])"),
+    (r"h\1", r"(?:neth|inh|zh|h)([12])"),
+    (r"a_h\1", r"(?:a|out|act|activation|sigma|sigmoid|sig|s)h([12])"),
+    (r"o\1", r"(?:neto|ino|zo|o)([12])"),
+    (r"a_o\1", r"(?:a|out|act|activation|sigma|sigmoid|sig|s)o([12])"),
+    (r"E\1", rf"(?:{_LOSS})o?([12])"),
+    ("E_total", rf"(?:{_LOSS})(?:{_TOTAL})?|(?:total|tot|sum)(?:{_LOSS})"),
+    (r"∂E/∂w\1", rf"(?:d?(?:{_LOSS})(?:{_TOTAL})?d?|d|(?:{_GRADIENT})(?:of)?)w([1-8])"),
+    (r"∂E/∂w\1", rf"w([1-8])(?:{_GRADIENT})"),
+]
+SIGNS = {
+    "∂": "d", "Δ": "delta", "δ": "d", "ð": "d", "∇": "nabla", "σ": "sigma", "α": "alpha",
+    "η": "eta", "ͷ": "eta", "ƞ": "eta", "ɳ": "eta", "ŋ": "eta", "ῃ": "eta", "ή": "eta",
+}  # fmt: skip
+# Greek and Cyrillic letters that look like Latin ones.
+LOOK_ALIKE = str.maketrans(
+    "АаВЕеНһІіКМОоРрСсТтХхԝԜΑΒΕΖΗΙΚΜΝΟΡΤΥΧοωɛε", "AaBEeHhIiKMOoPpCcTtXxwWABEZHIKMNOPTYXowee"
+)
+
+
+def _plain(text):
+    """A header in small letters and digits: "∂E_total / ∂w₁" → "detotaldw1"."""
+    text = unicodedata.normalize("NFKC", text)  # also turns ₁ into 1
+    for sign, name in SIGNS.items():
+        text = text.replace(sign, name)
+    return re.sub(r"[^a-z0-9]", "", text.translate(LOOK_ALIKE).lower())
+
+
+def canonical_name(text):
+    """The column that a header names, in the spelling of `backprop.COLUMNS`, or None."""
+    return _canonical_name(text) if isinstance(text, str) and len(text) <= LONGEST else None
+
+
+@lru_cache(1000)
+def _canonical_name(text):
+    for plain in (_plain(text), _plain(re.sub(r"[(\[].*", "", text))):  # t1 (target)
+        for name, pattern in HEADERS:
+            if found := re.fullmatch(pattern, plain):
+                return found.expand(name)
+    return None
+
+
+def forget_headers():
+    """Forget the headers seen so far, so that no file's texts stay in memory."""
+    _canonical_name.cache_clear()
