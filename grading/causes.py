@@ -5,12 +5,14 @@ not the same from top to bottom, the cause says from which row on, and how to me
 """
 
 import datetime
+import re
 
 import numpy as np
 
 from grading.reading import absolute, shown
 
 LONGEST = 120  # characters of a formula in a sentence
+_SQUARE_OF_MINUS = re.compile(r"(?:^|[(*/,^])\s*-\s*\$?[A-Z]{1,3}\$?\d+\s*\^")
 
 
 class Content:
@@ -71,7 +73,11 @@ class Content:
         if len(ks) > 1:  # in its first row, a reference that moves may still be right
             texts += [t for t in self._differences(form, ks[1]) or () if t not in first]
             texts = [t for k, t in enumerate(texts) if not _same_but_for_row(t, texts[:k])]
-        return "; ".join(texts) + self._moving(form, ks[0], first)
+        if not texts:
+            return ""
+        pitfall = _SQUARE_OF_MINUS.search(self.filling.forms[form].text)
+        hint = " (in a spreadsheet, −x^2 is (−x)²)" if pitfall else ""
+        return "; ".join(texts) + hint + self._moving(form, ks[0], first)
 
     def _differences(self, form, k):
         row, column = self.filling.rows[k], self.filling.column
@@ -90,21 +96,24 @@ class Content:
             start, k = k, next((other for other in same if other > k), k)
             texts = self._differences(form, k) or ()
         before = self._differences(form, start) or ()
-        if start == k or not [t for t in texts if not _same_but_for_row(t, before)]:
+        if start == k or texts == before:
             return ""
         parsed = self.filling.parsed(form, self.reader.book.names)
         row, column = self.filling.rows[start], self.filling.column
         moving = []
         for reference in parsed.references.values():
             place = reference.cell(row, column)
-            if reference.row_fixed or (not reference.sheet and place[1] in self.reader.names):
-                continue
             sheet = self.reader.book.sheet(reference.sheet) if reference.sheet else self.table.sheet
-            moving.append(self.reader.address(sheet, *place))
+            own = sheet is self.table.sheet and place[1] in self.reader.names
+            in_table = own and place[0] in self.reader.index
+            if not (reference.row_fixed or in_table or place[0] == row):
+                moving.append(self.reader.address(sheet, *place))
         if not moving:
             return ""
-        fixed = ", ".join(map(absolute, moving))
-        return f" ({', '.join(moving)} moves down with the row: write {fixed})"
+        mend = ""
+        if not before:  # it was right there
+            mend = f": write {', '.join(map(absolute, moving))}"
+        return f" ({', '.join(moving)} moves down with the row{mend})"
 
     def _where(self, rows):
         """Which rows, in words: from AB35 on; in AB7; in AB7 to AB9."""

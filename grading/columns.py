@@ -12,9 +12,9 @@ from functools import cache, partial
 import numpy as np
 
 import backprop
-from backprop import GIVEN, WEIGHTS
+from backprop import GIVEN, GRADIENT_SYMBOLS, WEIGHTS
 from grading.causes import Content, not_numbers, typed_over
-from grading.differences import differences
+from grading.differences import constant_differences, differences
 from grading.filling import Filling
 from grading.mistakes import catalogue
 from grading.quantities import (
@@ -41,6 +41,7 @@ class CheckedTable:
             other columns give.
         uncertainty: column → how far the numbers of `own` may be off.
         wrong: the names of wrong columns, in the order of calculation.
+        empty: the names of gradients that are zero within rounding and have no right formula.
     """
 
     def __init__(self, table):
@@ -64,7 +65,7 @@ class CheckedTable:
         self.right = dict(zip([s.name for s in FORMULAS], right))
         self.tolerance = dict(zip([s.name for s in FORMULAS], tolerance))
         # What a cell is calculated from: the table's own cells, where they are numbers.
-        self.own = {name: table.values[name] for name in GIVEN_NAMES}
+        self.own = {name: table.stated.get(name, table.values[name]) for name in GIVEN_NAMES}
         for symbol, formula in FORMULAS.items():
             name = symbol.name
             (derived,), (distance,) = self.calculate(*compile_formula(formula))
@@ -73,16 +74,27 @@ class CheckedTable:
             self.uncertainty[name] = np.where(
                 np.isfinite(cells), self.uncertainty.get(name, 0), distance
             )
-        self.wrong = []
+        self.wrong, self.empty = [], []
 
     def calculate(self, symbols, function, values=None):
         """Evaluate a function of some quantities by the table's own cells, or by `values`."""
         values = values or [self.own[s.name] for s in symbols]
         return propagate(function, values, [self.uncertainty[s.name] for s in symbols])
 
+    def own_given(self, symbol):
+        """The weights, inputs and targets that a quantity is calculated from, (names, rows)."""
+        return np.array([self.own[s.name] for s in _given(symbol)])
+
     def filling(self, name):
         """What stands in a column of the table."""
         return Filling(self.table.sheet, self.table.rows, self.table.columns[name])
+
+
+@cache
+def _given(symbol):
+    """The symbols of weights, inputs and targets that a quantity is calculated from."""
+    used = FORMULAS[symbol].free_symbols
+    return set().union(*({s} if s in GIVEN else _given(s) for s in used))
 
 
 def _whole_row(*given):
@@ -153,9 +165,16 @@ def check_column(checked, symbol, reader, recalculate):
     got, want = table.values[name], checked.right[name]
     tolerance = checked.tolerance[name] + checked.uncertainty[name]
     result, wrong = compare(got, want, tolerance, table.checkable)
+    inherited = (
+        ~table.checkable & ~np.isfinite(got) & ~np.isfinite(checked.own_given(symbol)).all(0)
+    )
+    if inherited.any():
+        wrong = wrong | inherited
+        result |= {"verdict": "wrong", "rows_wrong": int(wrong.sum())}
     filling = checked.filling(name)
     stale = stale_rows(recalculate(filling), got, tolerance)
     if not wrong.any() and not stale.any():
+        _note_formula(checked, symbol, filling, reader, tolerance)
         return result
     rows = wrong if wrong.any() else stale
     first = int(rows.argmax())
@@ -170,6 +189,76 @@ def check_column(checked, symbol, reader, recalculate):
         result["cause"] = _cause(checked, symbol, got, wrong, filling, reader)
     checked.wrong.append(name)
     return result
+
+
+def _note_formula(checked, symbol, filling, reader, tolerance):
+    """Note a formula that is not the right one, though its numbers are."""
+    table, name = checked.table, symbol.name
+    content = content_of(checked, symbol, filling, np.ones(len(table.rows), bool), reader)
+    said = content.causes(lambda rows: "")
+    if said:
+        table.notes.append(
+            f"{column_name(name)} has the right numbers here, but another formula: {said}."
+        )
+    zero = (np.abs(checked.right[name]) <= tolerance).all()
+    if zero and said != "" and symbol in GRADIENT_SYMBOLS.values():
+        checked.empty.append(name)
+
+
+def content_of(checked, symbol, filling, wrong, reader):
+    """The `causes.Content` of a computed column."""
+    wanted = {s.name for s in FORMULAS[symbol].free_symbols} | GIVEN_NAMES
+    explain = partial(differences, symbol=symbol)
+    return Content(checked.table, reader, symbol.name, filling, wrong, explain, wanted)
+
+
+def check_constants(checked, reader):
+    """Check that inputs and targets stay what they are: name → result of those that do not."""
+    table, results = checked.table, {}
+    for name, stated in table.stated.items():
+        wrong = ~np.isclose(stated, table.values[name], rtol=1e-9, atol=0)
+        if not wrong.any():
+            continue
+        first, filling = int(wrong.argmax()), checked.filling(name)
+        symbol = next(s for s in GIVEN if s.name == name)
+        content = Content(
+            table, reader, name, filling, wrong, lambda e, s=symbol: constant_differences(e, s),
+            {name},
+        )  # fmt: skip
+        said = content.causes(lambda rows, n=name: not_numbers(table, n, rows) or "typed numbers")
+        results[name] = missing_result() | {
+            "verdict": "wrong",
+            "rows_checked": len(wrong),
+            "rows_wrong": int(wrong.sum()),
+            **describe(table, name, first),
+            "expected_formula": f"{table.values[name][first]:g}",
+            "cause": said or not_numbers(table, name, wrong)
+            or f"it changes from row to row: it is {table.values[name][first]:g} in the others",
+        }  # fmt: skip
+        checked.wrong.append(name)
+    return results
+
+
+def check_start(checked, reader):
+    """Check that no first weight is taken from the cell of another: name → result of those."""
+    table, results = checked.table, {}
+    for weight in WEIGHTS:
+        filling = checked.filling(weight.name)
+        if filling.form[0] < 0:
+            continue
+        place = (table.rows[0], filling.column)
+        said = reader.read(table.sheet.formulas[place], *place, 0)
+        name, _, where = str(said).partition(" of the ")
+        if where == "input block" and name != weight.name:
+            results[weight.name] = missing_result() | {
+                "verdict": "wrong",
+                "rows_checked": 1,
+                "rows_wrong": 1,
+                **describe(table, weight.name, 0),
+                "expected_formula": f"the cell of {weight}",
+                "cause": f"it starts with {name} of the input block",
+            }
+    return results
 
 
 STALE = (
@@ -220,14 +309,16 @@ def _cause(checked, symbol, got, wrong, filling, reader):
     """Say why a column is wrong, or None."""
     table, name = checked.table, symbol.name
     used = [s.name for s in FORMULAS[symbol].free_symbols if s.name in table.columns]
-    follows = follows_from([column for column in checked.wrong if column in used])
+    broken_given = [
+        n for n in GIVEN_NAMES & {*used} if not np.isfinite(checked.own[n][wrong]).all()
+    ]
+    follows = follows_from(
+        dict.fromkeys([*(c for c in checked.wrong if c in used), *sorted(broken_given)])
+    )
     (right,), (tolerance,) = checked.calculate(*compile_formula(FORMULAS[symbol]))
     broken = ~np.isfinite([right, *(table.values[u] for u in used)]).all(0)
     unexplained = wrong & ~(broken & ~np.isfinite(got))  # an error goes on to its users
-    wanted = {s.name for s in FORMULAS[symbol].free_symbols} | GIVEN_NAMES
-    content = Content(
-        table, reader, name, filling, wrong, partial(differences, symbol=symbol), wanted
-    )
+    content = content_of(checked, symbol, filling, wrong, reader)
     said = content.causes(
         lambda rows: not_numbers(table, name, rows) or typed_over(table, name, filling, rows)
     )

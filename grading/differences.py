@@ -74,7 +74,7 @@ class Node:
         self.kind, self.parts, self.expression = kind, parts, expression
         self.value = values(expression) if value is None else value
         self.size = sum(part.size for part in parts) if parts else 1
-        self.squared = False
+        self.power = 1  # how often it stands in a product, as a power
 
     def __str__(self):
         if self.kind == "number":
@@ -94,7 +94,7 @@ def build(expression):
         return _joined("product", [build(part) for part in expression.args])
     if expression.is_Pow and expression.exp.is_Integer and 2 <= expression.exp <= 4:
         base = build(expression.base)
-        base.squared = expression.exp == 2
+        base.power = int(expression.exp)
         return _joined("product", [base] * int(expression.exp))
     parts = [build(part) for part in expression.args]
     if expression.is_Pow and expression.exp == -1 and parts[0].kind == "product":
@@ -159,9 +159,12 @@ class _Comparison:
         if close(ours.value, right.value):
             return 0, []
         options = [self._replaced(ours, right)]
+        if ours.kind == "Rounded":
+            rounding = ("rounded to {} decimals", ours.parts[1])
+            options.append(_added([(RULE, [rounding]), self(ours.parts[0], right, depth)]))
         if close(ours.value, -right.value):
             options.append((SIGN, [(FLIPPED, right)]))
-        for text, changed, value in _rules(right.expression):
+        for text, _, value in _rules(right.expression):
             if close(ours.value, value):
                 options.append((RULE, [(text,)]))
         best = min(options, key=_cost)
@@ -206,6 +209,8 @@ class _Comparison:
         if ours.kind == "number" and right.kind == "symbol" and ours.expression > 0:
             return UNLIKE, [("{} in place of {}", ours, right)]
         cost = REPLACED + PER_REPLACED * (ours.size + right.size)
+        if ours.kind == "symbol":
+            cost = UNLIKE + PER_REPLACED + 0.1 * right.size
         return cost, [("{} in place of {}", ours, right)]
 
     def _parts(self, ours, right, kind, depth):
@@ -278,8 +283,10 @@ def say(text, *parts):
     elif parts and parts[-1] == "product":
         if _is_minus(parts[0]):
             text = text.replace("the factor {}", "a minus")
-        elif parts[0].squared and "forgotten" in text:
+        elif parts[0].power == 2 and "forgotten" in text:
             text = text.replace("the factor {}", "the square of {}")
+        elif parts[0].power > 2:
+            text = f"the power {parts[0].power} of {{}} in place of its square"
         parts = parts[:1]
     elif text == FLIPPED:
         return _flipped(*parts)
@@ -300,9 +307,11 @@ def _by_rule(left, wanted):
     for right in [*wanted]:
         rules = _rules(right.expression) if right.kind == "sum" else []
         for count, (text, _, aim) in itertools.product((2, 3), rules):
-            for group in itertools.combinations(left, count):
+            for group in itertools.combinations([*left], count):
+                if right not in wanted or not all(part in left for part in group):
+                    continue
                 value = np.multiply.reduce([part.value for part in group])
-                if right in wanted and close(value, aim):
+                if close(value, aim):
                     wanted.remove(right)
                     for part in group:
                         left.remove(part)
@@ -323,7 +332,7 @@ def _take_equal(left, wanted, kind):
         for one in [*singles]:
             for count in (2, 3):
                 for group in itertools.combinations(groups, count):
-                    if close(one.value, ufunc.reduce([p.value for p in group])):
+                    if one in singles and close(one.value, ufunc.reduce([p.value for p in group])):
                         singles.remove(one)
                         for part in group:
                             groups.remove(part)
@@ -434,23 +443,38 @@ def differences(ours, symbol):
 
 
 @lru_cache(2000)
-def update_differences(ours, weight):
-    """The same for the formula of the next weight, over the row above and η."""
+def update_differences(ours, weight, typed=None):
+    """The same for the formula of the next weight, over the row above and η.
+
+    Args:
+        typed: the learning rate, where it may stand as a number in the formula.
+    """
     right, mistaken = update_formulas(weight)
     found = values(ours)
     if close(found, values(right)):
         return ()
+    if typed is not None and close(found, values(right.subs(ETA, typed))):
+        return ()
     for what, formula in mistaken:
         if close(found, values(formula)):
             return (what,)
-    return _cheapest(ours, right)
+    others = () if typed is None else (right.subs(ETA, typed),)
+    return _cheapest(ours, right, *others)
 
 
-def _cheapest(ours, right):
-    tree = build(ours)
-    compare = _Comparison()
-    results = [(compare(tree, form), form) for form in _right_trees(right)]
-    (_, found), _ = min(results, key=lambda result: result[0][0])
+def constant_differences(ours, symbol):
+    """The same for a cell that takes an input or target from elsewhere."""
+    names = ours.free_symbols
+    if names and all(s == symbol or s.name.startswith(f"{symbol} of the ") for s in names):
+        return ()
+    return _cheapest(ours, symbol)
+
+
+def _cheapest(ours, *rights):
+    """The differences from the one of some right formulas that is nearest."""
+    tree, compare = build(ours), _Comparison()
+    results = [(compare(tree, form), right) for right in rights for form in _right_trees(right)]
+    (_, found), right = min(results, key=lambda result: result[0][0])
     texts = [say(*difference) for difference in found]
     counts = Counter(texts)
     places = Counter(node.name for node in sympy.preorder_traversal(right) if node.is_Symbol)

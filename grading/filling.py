@@ -10,7 +10,6 @@ from functools import lru_cache
 import numpy as np
 
 from grading import parsing
-from grading.cells import Formula
 from grading.reading import number_in
 
 

@@ -24,23 +24,50 @@ HEADERS = [
     ("E_total", rf"(?:{_LOSS})(?:{_TOTAL})?|(?:total|tot|sum)(?:{_LOSS})"),
     (r"∂E/∂w\1", rf"(?:d?(?:{_LOSS})(?:{_TOTAL})?d?|d|(?:{_GRADIENT})(?:of)?)w([1-8])"),
     (r"∂E/∂w\1", rf"w([1-8])(?:{_GRADIENT})"),
+    (r"∂E/∂w\1", rf"delta(?:{_LOSS})(?:{_TOTAL})?deltaw([1-8])"),
 ]
 SIGNS = {
     "∂": "d", "Δ": "delta", "δ": "d", "ð": "d", "∇": "nabla", "σ": "sigma", "α": "alpha",
-    "η": "eta", "ͷ": "eta", "ƞ": "eta", "ɳ": "eta", "ŋ": "eta", "ῃ": "eta", "ή": "eta",
+    "η": "eta", "ͷ": "eta", "ƞ": "eta", "ɳ": "eta", "ŋ": "eta",
 }  # fmt: skip
-# Greek and Cyrillic letters that look like Latin ones.
+# Greek and Cyrillic letters that look like Latin ones, and letters that are no accents.
 LOOK_ALIKE = str.maketrans(
-    "АаВЕеНһІіКМОоРрСсТтХхԝԜΑΒΕΖΗΙΚΜΝΟΡΤΥΧοωɛε", "AaBEeHhIiKMOoPpCcTtXxwWABEZHIKMNOPTYXowee"
+    "АаВЕеНһІіКМОоРрСсТтХхԝԜΑΒΕΖΗΙΚΜΝΟΡΤΥΧοωɛεıøł",
+    "AaBEeHhIiKMOoPpCcTtXxwWABEZHIKMNOPTYXoweeiol",
 )
+# What students write in other languages, without accents.
+WORDS = {
+    "input": "eingang eingabe entree entrada ingresso girdi invoer",
+    "target": "ziel zielwert soll sollwert cible hedef objetivo alvo obiettivo doel",
+    "weight": "gewicht poids agirlik peso",
+    "net": "netto nette",
+    "out": "output ausgabe ausgang sortie cikis salida saida uscita uitvoer",
+    "error": "fehler erreur hata errore erro fout verlust perte perdida kayip",
+    "total": "gesamt ges totale toplam totaal summe",
+    "totalerror": "gesamtfehler",
+    "learningrate": "lernrate taux tasa taxa ogrenmeorani leersnelheid",
+    "epoch": "epoche epoque devir adim durchlauf schritt epoca iteracion",
+    "grad": "gradyan gradiente ableitung derivee turev",
+}
+TRANSLATED = {word: english for english, words in WORDS.items() for word in words.split()}
+# Words before a name that say what kind of thing it is: "weight w1", "net h1".
+KINDS = ("input", "target", "weight", "net", "out", "totalerror", "error", "learningrate")
 
 
 def _plain(text):
     """A header in small letters and digits: "∂E_total / ∂w₁" → "detotaldw1"."""
+    words = re.findall(r"[a-z]+|[0-9]+", text)
+    joined = "".join(words)  # "öğrenme oranı", as two words
+    return TRANSLATED.get(joined) or "".join(TRANSLATED.get(word, word) for word in words)
+
+
+def _latin(text):
+    """Small Latin letters, without accents and look-alikes."""
     text = unicodedata.normalize("NFKC", text)  # also turns ₁ into 1
     for sign, name in SIGNS.items():
         text = text.replace(sign, name)
-    return re.sub(r"[^a-z0-9]", "", text.translate(LOOK_ALIKE).lower())
+    text = unicodedata.normalize("NFKD", text.translate(LOOK_ALIKE)).lower()
+    return "".join(c for c in text if not unicodedata.combining(c))
 
 
 def canonical_name(text):
@@ -50,10 +77,15 @@ def canonical_name(text):
 
 @lru_cache(1000)
 def _canonical_name(text):
+    text = _latin(text).partition("=")[0]  # a_h1 = σ(h1)
+    if re.search(r"['’′+]", text):  # σ'(h1) and w1⁺ are other quantities
+        return None
     for plain in (_plain(text), _plain(re.sub(r"[(\[].*", "", text))):  # t1 (target)
-        for name, pattern in HEADERS:
-            if found := re.fullmatch(pattern, plain):
-                return found.expand(name)
+        kind = next((kind for kind in KINDS if plain.startswith(kind)), "")
+        for candidate in (plain, plain.removeprefix(kind)):
+            for name, pattern in HEADERS:
+                if found := re.fullmatch(pattern, candidate):
+                    return found.expand(name)
     return None
 
 

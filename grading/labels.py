@@ -16,6 +16,7 @@ from grading.cells import Sheet
 from grading.filling import parse
 from grading.headers import canonical_name
 from grading.reading import address_of, number_in, on_sheet
+from grading.tables import FEWEST_NAMES
 
 DIRECTIONS = {  # where the number stands: (rows down, columns to the right), the likeliest first
     "right": (0, 1), "second to the right": (0, 2), "below": (1, 0), "left": (0, -1),
@@ -65,10 +66,17 @@ class Labels:
     def meanings(self, table):
         """(sheet title, row, column) → canonical name, as the likeliest direction has it."""
         found, (order, _) = {}, self.directions(table)
-        for label in self.around(table):
+        for label in itertools.chain(self.around(table), *self.found.values()):
             direction = next((d for d in order if d in label.numbers), None)
             if direction:
                 found.setdefault(_place(label, direction), label.name)
+        return found
+
+    def numbers(self, table):
+        """The numbers beside each label, in any direction: name → list."""
+        found = {}
+        for label in self.around(table):
+            found.setdefault(label.name, []).extend(v for *_, v in label.numbers.values())
         return found
 
     def constants(self, table):
@@ -128,7 +136,10 @@ def address_on(table, sheet, row, column):
 def _labels(sheet, headers):
     """The labels of a sheet. A header of a table is none, except η: it may stand in that row."""
     skip = {(n, c) for n, columns in headers for name, c in columns.items() if name != "eta"}
-    inside = [(n, min(c.values()), max(c.values())) for n, c in headers]
+    inside = [
+        (range(n + 1, _end(sheet, n, c)), range(min(c.values()), max(c.values()) + 1))
+        for n, c in headers
+    ]
     for number, row in sheet.rows.items():
         for column, text in enumerate(row, start=1):
             if (number, column) in skip or not (name := canonical_name(text)):
@@ -137,13 +148,21 @@ def _labels(sheet, headers):
             for direction, (down, right) in DIRECTIONS.items():
                 place = (number + down, column + right)
                 value = number_in(sheet.value(*place))
-                in_table = any(place[0] > n and a <= place[1] <= b for n, a, b in inside)
+                in_table = any(place[0] in rows and place[1] in span for rows, span in inside)
                 if np.isfinite(value) and not in_table:
                     numbers[direction] = (*place, value)
             if "right" in numbers:
                 numbers.pop("second to the right", None)
             if numbers:
                 yield Label(name, sheet, numbers)
+
+
+def _end(sheet, header_row, columns):
+    """The first row below a header that does not belong to its table."""
+    row = header_row + 1
+    while sum(sheet.value(row, c) is not None for c in columns.values()) >= FEWEST_NAMES:
+        row += 1
+    return row
 
 
 def referenced(book, table):

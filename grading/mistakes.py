@@ -74,6 +74,12 @@ def _open_power(node):
         yield node.base, 1 / first + last if node.exp == -1 else first + last**node.exp
 
 
+def _square_inside(node):
+    """t² − a² for (t − a)²."""
+    squares = [sympy.sign(a.as_coeff_Mul()[0]) * a**2 for a in node.base.args]
+    return [(node.base, sympy.Add(*squares))]
+
+
 def _unsigned(term):
     """−x → x."""
     return -term if term.as_coeff_Mul()[0] < 0 else term
@@ -96,6 +102,7 @@ NODES = {  # where a rule applies
         n.is_Mul and any(a.is_number and a.doit() == sympy.Rational(1, 2) for a in n.args)
     ),
     "square": lambda n: n.is_Pow and n.exp == 2,
+    "square of a sum": lambda n: n.is_Pow and n.exp == 2 and n.base.is_Add,
     "power of a sum": lambda n: n.is_Pow and n.base.is_Add,
     "sigmoid": lambda n: n.is_Pow and n.exp == -1 and n.has(sympy.exp),
     "exponential": lambda n: n.func == sympy.exp,
@@ -115,6 +122,7 @@ RULES = (  # where, what happened, node → what it happened to and the mistaken
     ("product", "1 − {}², the slope of tanh, in place of the sigmoid's", _tanh_slope),
     ("square", "the square is forgotten", lambda n: [(n, n.base)]),
     ("square", "doubled in place of squared", lambda n: [(n, 2 * n.base)]),
+    ("square of a sum", "the squares of the terms in place of the square of {}", _square_inside),
     ("half", "multiplied by 2 in place of ½", lambda n: [(n, 4 * n)]),
     ("exponential", "the minus in the exponent is forgotten", lambda n: [(n, 1 / n)]),
     ("exponential", "the exponential is forgotten", lambda n: [(n, n.args[0])]),

@@ -15,6 +15,8 @@ import sympy
 from openpyxl.formula import Tokenizer
 from openpyxl.utils import column_index_from_string
 
+from grading.rounding import ACCEPTED_DIGITS
+
 LONGEST = 2000  # characters; a formula of this network has about 150
 WIDEST = 200  # cells of a range that is written out
 
@@ -264,6 +266,14 @@ def _exp(argument):
     return sympy.exp(argument, evaluate=False)
 
 
+Rounded = sympy.Function("Rounded")  # of a value and a number of decimals
+
+
+def _rounded(value, digits):
+    """ROUND: rounding that is fine enough changes nothing, see `rounding.py`."""
+    return value if digits >= ACCEPTED_DIGITS else Rounded(value, digits)
+
+
 OF_LISTS = {"SUM", "PRODUCT", "SUMPRODUCT"}
 FUNCTIONS = {
     "SUM": _fold(sympy.Add),
@@ -276,7 +286,7 @@ FUNCTIONS = {
     "ABS": lambda a: sympy.Abs(a, evaluate=False),
     "TANH": lambda a: sympy.tanh(a, evaluate=False),
     "LN": lambda a: sympy.log(a, evaluate=False),
-    "ROUND": lambda a, digits: a,  # what it does to the numbers is asked in `rounding.py`
+    "ROUND": lambda a, digits: _rounded(a, digits),
     "IFERROR": lambda a, otherwise: a,
 }
 
@@ -292,6 +302,8 @@ def replace(expression, symbols):
     if not expression.args:
         return expression
     arguments = [replace(argument, symbols) for argument in expression.args]
+    if expression.func is Rounded:
+        return Rounded(*arguments)
     return expression.func(*arguments, evaluate=False)
 
 
@@ -324,4 +336,10 @@ def _power(base, exponent):
     return np.power(np.asarray(base, float), exponent)
 
 
-_UFUNCS = {sympy.exp: np.exp, sympy.Abs: np.abs, sympy.tanh: np.tanh, sympy.log: np.log}
+_UFUNCS = {
+    Rounded: lambda a, digits: np.round(a, int(digits)),
+    sympy.exp: np.exp,
+    sympy.Abs: np.abs,
+    sympy.tanh: np.tanh,
+    sympy.log: np.log,
+}

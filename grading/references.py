@@ -114,13 +114,12 @@ class Reader:
     def _quantity_at(self, sheet, row, column, value):
         """The quantity that a cell outside the table holds, by its label or else its value."""
         place, values = (sheet.title, row, column), self.table.values
-        name = self.labels.get(place)
-        if place == self.rate_cell or name == "eta":
+        name, number = self.labels.get(place), number_in(value)
+        if place == self.rate_cell or (name == "eta" and self.rate_cell is None):
             return ETA.name
-        if name in WEIGHT_NAMES:
+        if name in WEIGHT_NAMES and sheet is self.table.sheet:
             return of_row(name, "input block").name
-        number = number_in(value)
         same = [n for n in sorted(CONSTANT_NAMES) if n in values and values[n][0] == number]
-        if name in CONSTANT_NAMES:
+        if name:
             return name if name in same else None
         return next((n for n in same if n in self.wanted), same[0] if same else None)

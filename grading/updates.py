@@ -142,7 +142,7 @@ def check_update(updates, weight, rate, reader, recalculate):
         reader: a `references.Reader`. recalculate: a `filling.Recalculation`.
     """
     table, name, eta = updates.checked.table, weight.name, rate.eta
-    if eta is None or not updates.rows.any():
+    if eta is None or not len(updates.rows):
         return missing_result()
     got, tolerance = updates.new[weight], updates.tolerance(weight, eta, rate.error)
     gradient = updates.gradient[weight][:-1]
@@ -159,6 +159,10 @@ def check_update(updates, weight, rate, reader, recalculate):
     if np.isscalar(eta) and eta == 0:  # no training, so no update is right
         wrong = updates.rows & (gradient != 0)
         result["verdict"] = "wrong" if wrong.any() else "right"
+    before = np.isfinite(updates.old[weight]) & np.isfinite(cells)
+    inherited = ~np.isfinite(got) & ~before
+    if inherited.any():
+        wrong, result["verdict"] = wrong | inherited, "wrong"
     result["rows_wrong"] = int(wrong.sum())
     filling = updates.filling(weight)
     stale = stale_rows(recalculate(filling)[1:], got, tolerance) & updates.single
@@ -208,18 +212,20 @@ def _cause(updates, weight, rate, wrong, tolerance, filling, reader):
     table, name = updates.checked.table, weight.name
     below = np.concatenate([[False], wrong])
     wanted = {s.name for s in GRADIENTS[weight].free_symbols} | GIVEN_NAMES
-    explain = partial(update_differences, weight=weight)
+    typed = rate.eta if np.isscalar(rate.eta) and not rate.in_cell else None
+    explain = partial(update_differences, weight=weight, typed=typed)
     content = Content(table, reader, name, filling, below, explain, wanted, above=True)
     said = content.causes(
         lambda rows: not_numbers(table, name, rows) or typed_over(table, name, filling, rows)
     )
     if said:
         return said
+    if said == "":  # every formula is right in itself
+        origin = [c for c in updates.checked.wrong if c in content.used]
+        return follows_from(origin or [GRADIENT_SYMBOLS[weight].name])
     if what := not_numbers(table, name, below):
         return what
     by_numbers = _from_numbers(updates, weight, rate, wrong, tolerance)
-    if said == "" and not by_numbers:
-        return follows_from([c for c in updates.checked.wrong if c in content.used])
     return by_numbers or typed_over(table, name, filling, below)
 
 

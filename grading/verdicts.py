@@ -7,7 +7,14 @@ a sheet that can be seen has all eight gradients.
 import numpy as np
 
 from backprop import GIVEN, GRADIENT_SYMBOLS
-from grading.columns import CheckedTable, check_column, compare, right_columns
+from grading.columns import (
+    CheckedTable,
+    check_column,
+    check_constants,
+    check_start,
+    compare,
+    right_columns,
+)
 from grading.filling import Recalculation
 from grading.headers import canonical_name
 from grading.labels import Labels, stated_rates
@@ -38,14 +45,14 @@ def check_table(table, candidates, book, labels):
     recalculate = Recalculation(book)
     updates = Updates(checked)
     rate = learning_rate(updates, reader, candidates)
-    columns = {
-        column_name(symbol): check_column(checked, symbol, reader, recalculate)
-        for symbol in FORMULAS
-    }
+    columns = check_constants(checked, reader) | check_start(checked, reader)
+    for symbol in FORMULAS:
+        columns[column_name(symbol)] = check_column(checked, symbol, reader, recalculate)
     for weight, symbol in UPDATES.items():
         columns[column_name(symbol)] = check_update(updates, weight, rate, reader, recalculate)
     updates.note_unchecked()
     _note_copies(checked)
+    _note_empty_gradients(checked, columns)
     _note_unchecked_columns(table, columns)
     eta = float(np.ravel(rate.eta)[0]) if rate.source else None
     return {
@@ -72,6 +79,16 @@ def _note_copies(checked):
                 table.unchecked.append(
                     f"'{shown(text)}' stands twice. The second has other numbers than the first."
                 )
+
+
+def _note_empty_gradients(checked, columns):
+    """Where most gradients are zero within rounding, typed zeros are no calculation."""
+    empty = [name for name in checked.empty if columns[column_name(name)]["verdict"] == "right"]
+    if len(empty) > len(GRADIENT_SYMBOLS) / 2:
+        checked.table.unchecked.append(
+            f"{', '.join(map(column_name, empty))} are 0 within rounding in every row, and no "
+            "formula calculates them."
+        )
 
 
 def _note_unchecked_columns(table, columns):
@@ -190,6 +207,7 @@ def _place_constants(table, labels):
             )
         if len(readings) > 1:
             scores.append(right_columns(table) if table.checkable.any() else 0)
+    table.settle_constants(labels.numbers(table))
     if not table.checkable.any():
         return _nothing_to_check(table, where)
     if scores:
