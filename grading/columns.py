@@ -203,6 +203,10 @@ def _note_formula(checked, symbol, filling, reader, tolerance):
     zero = (np.abs(checked.right[name]) <= tolerance).all()
     if zero and said != "" and symbol in GRADIENT_SYMBOLS.values():
         checked.empty.append(name)
+        if said:
+            table.unchecked.append(f"{column_name(name)} is 0 in every row, whatever the formula.")
+    if any("[" in formula.text for formula in filling.forms):
+        table.unchecked.append(f"{column_name(name)} is taken from another workbook.")
 
 
 def content_of(checked, symbol, filling, wrong, reader):

@@ -101,7 +101,7 @@ class Table:
         """The rows with numbers under the header, without averages."""
         given = [column for name, column in self.columns.items() if name in GIVEN_NAMES]
         others = [c for name, c in self.columns.items() if name not in ("epoch", "eta")]
-        found, left_out = [], []
+        found, left_out, only_counted = [], [], []
         for row in sorted(n for n in self.sheet.rows if self.header_row < n <= last_row):
             cells = [self.sheet.value(row, c) for c in given]
             if 2 * sum(cell is not None for cell in cells) <= len(given):
@@ -110,15 +110,25 @@ class Table:
                     row, found
                 ):
                     left_out.append(row)
+                elif self._is_counted(row):
+                    only_counted.append(row)
             elif found and self._looks_apart(row, found) and self._is_summary(row, found):
                 self.notes.append(f"Row {row} was taken for a summary and left out.")
             else:
                 found.append(row)
+        if only_counted:
+            sentences = self.unchecked if len(only_counted) > len(found) else self.notes
+            sentences.append(f"{_rows(only_counted)}: an epoch number and nothing else.")
         if left_out:
             self.unchecked.append(
                 f"{_rows(left_out)} could not be checked: most weights and inputs are missing."
             )
         return found
+
+    def _is_counted(self, row):
+        """Whether a row has a number in the column of epochs."""
+        epoch = self.columns.get("epoch")
+        return epoch is not None and np.isfinite(number_in(self.sheet.value(row, epoch)))
 
     def _looks_apart(self, row, found):
         """Whether a row may be something else than the next epoch: a label in it, or none near."""
@@ -126,9 +136,8 @@ class Table:
         texts = [text for c in span if isinstance(text := self.sheet.value(row, c), str)]
         if any(map(_SUMMARY.search, texts)):
             return True
-        epoch = self.columns.get("epoch")
-        if epoch:
-            return not np.isfinite(number_in(self.sheet.value(row, epoch)))
+        if "epoch" in self.columns:
+            return not self._is_counted(row)
         return bool(found) and row - found[-1] > 1
 
     def _is_summary(self, row, found):
