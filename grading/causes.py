@@ -9,7 +9,8 @@ import re
 
 import numpy as np
 
-from grading.reading import absolute, shown
+from grading import parsing
+from grading.reading import absolute, address_of, shown
 
 LONGEST = 120  # characters of a formula in a sentence
 _SQUARE_OF_MINUS = re.compile(r"(?:^|[(*/,^])\s*-\s*\$?[A-Z]{1,3}\$?\d+\s*\^")
@@ -76,8 +77,20 @@ class Content:
         if not texts:
             return ""
         pitfall = _SQUARE_OF_MINUS.search(self.filling.forms[form].text)
-        hint = " (in a spreadsheet, −x^2 is (−x)²)" if pitfall else ""
+        hint = " (in a spreadsheet, −x^2 is (−x)²)" if pitfall else self._pasted(form, ks[0])
         return "; ".join(texts) + hint + self._moving(form, ks[0], first)
+
+    def _pasted(self, form, k):
+        """Say from which other column of the row above a formula was copied to the side."""
+        row, sheet = self.filling.rows[k - 1] if k else None, self.table.sheet
+        if row is None or self.filling.like(form).all():
+            return ""
+        theirs = parsing.relative(*self.filling.forms[form])
+        for column, name in self.reader.names.items():
+            formula = sheet.formulas.get((row, column))
+            if formula and column != self.filling.column and parsing.relative(*formula) == theirs:
+                return f" (it is the formula of {name}, in {address_of(row, column)}, copied here)"
+        return ""
 
     def _differences(self, form, k):
         row, column = self.filling.rows[k], self.filling.column

@@ -21,7 +21,8 @@ MAIN = (
     "http://schemas.openxmlformats.org/spreadsheetml/2006/main",
     "http://purl.oclc.org/ooxml/spreadsheetml/main",  # "strict" workbooks
 )
-LAST_ROW, LAST_COLUMN = 1_048_576, 16_384  # a sheet has no more
+ROW = 4  # a row takes as long to read as these many cells more
+LAST_ROW = 1_048_576  # a sheet has no more
 
 
 class Damaged(Exception):
@@ -242,7 +243,7 @@ class _Cells:
             self.row.append(self._value())
             self._keep_formula()
         elif tag == "row" and parent == "sheetData" and self.row:
-            self.take(len(self.row))
+            self.take(len(self.row) + ROW)
             self.rows[self.number] = tuple(self.row)
 
     def _keep_formula(self):
@@ -288,7 +289,8 @@ def read_book(archive, take):
 
     Args:
         archive: an open `zipfile.ZipFile`.
-        take: called with the width of every row; it may raise where there are too many.
+        take: called with the width of every row and a little more; it may raise where there
+            are too many.
 
     Returns:
         A `Book`.

@@ -75,6 +75,18 @@ class CheckedTable:
                 np.isfinite(cells), self.uncertainty.get(name, 0), distance
             )
         self.wrong, self.empty = [], []
+        if rounded:
+            self._allow_for_rounding()
+
+    def _allow_for_rounding(self):
+        """Widen the tolerance of what is calculated from the table's own rounded cells."""
+        reach = {name: self.uncertainty[name] for name in GIVEN_NAMES}
+        for symbol, formula in FORMULAS.items():
+            symbols, function = compile_formula(formula)
+            own = [self.own[s.name] for s in symbols]
+            _, (distance,) = propagate(function, own, [reach[s.name] for s in symbols])
+            reach[symbol.name] = np.maximum(distance, self.uncertainty[symbol.name])
+            self.tolerance[symbol.name] = np.fmax(self.tolerance[symbol.name], distance)
 
     def calculate(self, symbols, function, values=None):
         """Evaluate a function of some quantities by the table's own cells, or by `values`."""
@@ -220,7 +232,7 @@ def check_constants(checked, reader):
     """Check that inputs and targets stay what they are: name → result of those that do not."""
     table, results = checked.table, {}
     for name, stated in table.stated.items():
-        wrong = ~np.isclose(stated, table.values[name], rtol=1e-9, atol=0)
+        wrong = ~np.isclose(stated, table.constants[name], rtol=1e-9, atol=0)
         if not wrong.any():
             continue
         first, filling = int(wrong.argmax()), checked.filling(name)
@@ -235,9 +247,9 @@ def check_constants(checked, reader):
             "rows_checked": len(wrong),
             "rows_wrong": int(wrong.sum()),
             **describe(table, name, first),
-            "expected_formula": f"{table.values[name][first]:g}",
+            "expected_formula": f"{table.constants[name][first]:g}",
             "cause": said or not_numbers(table, name, wrong)
-            or f"it changes from row to row: it is {table.values[name][first]:g} in the others",
+            or f"it changes from row to row: it is {table.constants[name][first]:g} in the others",
         }  # fmt: skip
         checked.wrong.append(name)
     return results
@@ -364,7 +376,8 @@ def _from_numbers(checked, symbol, fits):
             return what
     for decimals in range(1, ACCEPTED_DIGITS):
         if fits(np.round(checked.right[symbol.name], decimals), 1e-12):
-            return f"rounded to {decimals} decimals"
+            texts = all(isinstance(value, str) for value in checked.table.raw[symbol.name])
+            return "text in place of numbers, " * texts + f"rounded to {decimals} decimals"
     return None
 
 

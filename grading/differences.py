@@ -453,8 +453,10 @@ def update_differences(ours, weight, typed=None):
     found = values(ours)
     if close(found, values(right)):
         return ()
-    if typed is not None and close(found, values(right.subs(ETA, typed))):
-        return ()
+    if typed is not None:
+        if close(found, values(right.subs(ETA, typed))):
+            return ()
+        mistaken = [(what, formula.subs(ETA, typed)) for what, formula in mistaken] + mistaken
     for what, formula in mistaken:
         if close(found, values(formula)):
             return (what,)

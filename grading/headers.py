@@ -77,7 +77,9 @@ def canonical_name(text):
 
 @lru_cache(1000)
 def _canonical_name(text):
-    text = _latin(text).partition("=")[0]  # a_h1 = σ(h1)
+    text, _, formula = _latin(text).partition("=")  # a_h1 = σ(h1)
+    if re.fullmatch(r"[\d.,\s]+", formula):  # η = 0.5 is no header
+        return None
     if re.search(r"['’′+]", text):  # σ'(h1) and w1⁺ are other quantities
         return None
     for plain in (_plain(text), _plain(re.sub(r"[(\[].*", "", text))):  # t1 (target)

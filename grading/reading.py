@@ -13,8 +13,8 @@ from openpyxl.utils import get_column_letter
 
 from grading.cells import Damaged, Entities, read_book
 
-# What one file may hold. Our own workbook with 1,000 epochs has 330,000 cells, 29 MB of XML.
-UNPACKED_BYTES = 60 * 2**20
+# What one file may hold. Our own workbook with 1,000 epochs has 260,000 cells, 22 MB of XML.
+UNPACKED_BYTES = 40 * 2**20
 CELLS = 500_000
 PARTS = 2000
 

@@ -52,7 +52,7 @@ class Reader:
         Returns:
             A SymPy expression, or None where the formula cannot be read.
         """
-        self.here, self.wanted, self.left = here, wanted, MOST
+        self.here, self.wanted, self.left, self.row = here, wanted, MOST, row
         return self._expression(self.table.sheet, formula, row, column, 0)
 
     def _expression(self, sheet, formula, row, column, depth):
@@ -107,9 +107,9 @@ class Reader:
             return symbol
         if k == 0 and fixed:
             return of_row(symbol, "first row")
-        if abs(k - here) == 1 and not fixed:
-            return of_row(symbol, "row above" if k < here else "row below")
-        return of_row(symbol, f"row {row}")
+        where = {-2: "row two above", -1: "row above", 0: "same row", 1: "row below"}
+        distance = k - self.index.get(self.row, here)
+        return of_row(symbol, where.get(None if fixed else distance, f"row {row}"))
 
     def _quantity_at(self, sheet, row, column, value):
         """The quantity that a cell outside the table holds, by its label or else its value."""

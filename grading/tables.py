@@ -77,14 +77,16 @@ class Table:
         cells: canonical name → the single cell that gives it for all rows.
         raw: canonical name → the cells as they were read.
         notes: sentences about what was left out.
-        stated: input or target → the numbers of its column, see `settle_constants`.
+        stated, constants: input or target → the numbers of its column, and what they should
+            be, see `settle_constants`.
         unchecked: sentences about what could not be checked; with one, a table is not right.
         checkable: which rows have all that is needed to calculate them.
     """
 
     def __init__(self, sheet, header_row, columns, last_row):
         self.sheet, self.header_row, self.columns = sheet, header_row, dict(columns)
-        self.cells, self.stated, self.notes, self.unchecked = {}, {}, [], []
+        self.cells, self.stated, self.constants = {}, {}, {}
+        self.notes, self.unchecked = [], []
         self.rows = self._data_rows(last_row)
         self.raw = {n: [sheet.value(row, c) for row in self.rows] for n, c in columns.items()}
         self.values = {
@@ -174,10 +176,10 @@ class Table:
         return np.where(np.isfinite(steps), steps, np.where(adjacent, 1, np.nan))
 
     def settle_constants(self, labelled):
-        """Take for each input and target one number in all rows of a run.
+        """Find what each input and target should be in all rows of a run: `constants`.
 
         It is the one beside a label, where some row has it, else that of the run's first row.
-        What stands in the cells themselves is kept in `stated`: name → float array (rows,).
+        It takes the place of cells without a number; `stated` keeps what stands in the cells.
 
         Args:
             labelled: name → the numbers beside its labels.
@@ -185,13 +187,14 @@ class Table:
         starts = np.concatenate([[0], np.flatnonzero(~(self.steps >= 0)) + 1, [len(self.rows)]])
         self.stated = {n: self.values[n] for n in sorted(CONSTANT_NAMES & self.columns.keys())}
         for name, stated in self.stated.items():
-            self.values[name] = stated.copy()
+            self.constants[name] = stated.copy()
             known = {value for value in labelled.get(name, ()) if value in stated}
             for start, end in zip(starts[:-1], starts[1:]):
                 finite = stated[start:end][np.isfinite(stated[start:end])]
                 if len(known) == 1 and known & {*finite}:
                     finite = [*known]
-                self.values[name][start:end] = finite[0] if len(finite) else np.nan
+                self.constants[name][start:end] = finite[0] if len(finite) else np.nan
+            self.values[name] = np.where(np.isfinite(stated), stated, self.constants[name])
 
     def address(self, name, k):
         """The address of a column's cell in data row k; a single cell is absolute."""

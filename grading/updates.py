@@ -174,7 +174,11 @@ def check_update(updates, weight, rate, reader, recalculate):
     result["expected_formula"] = _expected(updates, weight, rate, k, result["formula"])
     if stale.any() and (not wrong.any() or stale[wrong].all()):
         return result | {"verdict": "wrong", "rows_wrong": int(rows.sum()), "cause": STALE}
-    return result | {"cause": _cause(updates, weight, rate, wrong, tolerance, filling, reader)}
+    unexplained = wrong & ~inherited
+    cause = _cause(updates, weight, rate, unexplained, tolerance, filling, reader)
+    if not unexplained.any():  # an error of the gradient, or of the weight above, goes on
+        cause = cause or follows_from([GRADIENT_SYMBOLS[weight].name])
+    return result | {"cause": cause}
 
 
 def _drift(updates, weight, eta, eta_error, wrong):
@@ -210,6 +214,8 @@ def _expected(updates, weight, rate, k, theirs):
 def _cause(updates, weight, rate, wrong, tolerance, filling, reader):
     """Say why the updates of a weight are wrong, or None."""
     table, name = updates.checked.table, weight.name
+    if not wrong.any():
+        return None
     below = np.concatenate([[False], wrong])
     wanted = {s.name for s in GRADIENTS[weight].free_symbols} | GIVEN_NAMES
     typed = rate.eta if np.isscalar(rate.eta) and not rate.in_cell else None
