@@ -11,8 +11,8 @@ import sympy
 from backprop import GRADIENT_SYMBOLS, WEIGHTS
 from grading import mistakes, verdicts
 from grading.cells import Book, Formula, Sheet
-from grading.quantities import FORMULAS
 from grading.labels import Stated
+from grading.quantities import FORMULAS
 from grading.samples import Network, stored
 from grading.tables import Table
 
