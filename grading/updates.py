@@ -237,8 +237,8 @@ def _cause(updates, weight, rate, wrong, tolerance, filling, reader):
 
 def _from_numbers(updates, weight, rate, wrong, tolerance):
     """The mistaken update of the catalogue that gives the numbers, or None."""
-    table, eta, inferred = updates.checked.table, rate.eta, rate.other
-    got = updates.new[weight]
+    table, inferred = updates.checked.table, rate.other
+    eta, got = np.asarray(rate.eta, float), updates.new[weight]  # an array may overflow
 
     def fits(values):
         return bool((np.abs(got - values) <= tolerance)[wrong].all())

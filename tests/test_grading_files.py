@@ -12,6 +12,7 @@ import openpyxl
 import pytest
 
 import students
+import workbook
 from backprop import WEIGHTS, h1, i2
 from grading import report, samples, workbooks
 
@@ -292,3 +293,94 @@ def test_the_processes_that_check_load_no_matplotlib(tmp_path):
     names = loaded("workbook.py", "check", good)
     assert names.count("grading.workbooks") == 2  # the command and one process
     assert "matplotlib" not in names
+
+
+# --- For a class -------------------------------------------------------------------
+
+
+def test_patterns_and_lock_files(tmp_path):
+    """Where the shell expands no pattern, the command does; ~$bob.xlsx is an open file's lock."""
+    for name in ("a.xlsx", "b.xlsx"):
+        samples.write(tmp_path / name, NETWORKS[0], samples.numbers(NETWORKS[0], 3))
+    (tmp_path / "~$a.xlsx").write_bytes(b"lock")
+    done = _command("--json", tmp_path / "*.xlsx", tmp_path / "~$a.xlsx")
+    files = [json.loads(line)["file"] for line in done.stdout.splitlines()]
+    assert [Path(file).name for file in files] == ["a.xlsx", "b.xlsx"] and done.returncode == 0
+    done = _command(tmp_path / "*.none")
+    assert done.returncode == 2 and "cannot be opened" in done.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is sent as a signal")
+def test_ctrl_c_keeps_what_was_done(tmp_path, monkeypatch, capsys):
+    results = iter([{"file": "a.xlsx", "verdict": "right", "tables": [], "notes": []}])
+
+    def interrupted(files):
+        yield next(results)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(workbooks, "check_one_by_one", interrupted)
+    assert workbooks.check_command(["a.xlsx", "b.xlsx"]) == workbooks.INTERRUPTED
+    printed = capsys.readouterr()
+    assert "a.xlsx: RIGHT" in printed.out and "1 of 2 files were checked" in printed.err
+
+
+def test_a_script_without_a_main_guard_gets_a_sentence(tmp_path):
+    call = "from grading import workbooks\n{}print(workbooks.check_workbooks([]))\n"
+    for guard, status in (("", 1), ('if __name__ == "__main__":\n    ', 0)):
+        script = tmp_path / "script.py"
+        script.write_text(call.format(guard))
+        done = subprocess.run(
+            [sys.executable, script], env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == status, done.stderr
+        assert ("put the call into a function" in done.stderr) == bool(status)
+
+
+def test_the_csv_is_for_excel(tmp_path):
+    """A byte-order mark; and no formula behind a semicolon, where Germany's cells begin."""
+    columns = samples.numbers(NETWORKS[0], 3)
+
+    def typed(book, page):
+        page.write(2, samples.COLUMNS.index("h1"), "see;=1+1")
+
+    path = samples.write(tmp_path / "a.xlsx", NETWORKS[0], columns, touch=typed)
+    report.write_csv(workbooks.check_workbooks([path]), tmp_path / "out.csv")
+    data = (tmp_path / "out.csv").read_bytes()
+    assert data.startswith("\ufeff".encode()) and b";=1" not in data and b";'=1" in data
+
+
+def test_our_own_workbook_of_a_thousand_epochs(tmp_path):
+    path = workbook.write_workbook(tmp_path / "long.xlsx", epochs=1000)
+    result = workbooks.check_without_limits(path)
+    assert result["verdict"] == "right" and len(result["tables"]) == 7
+
+
+def test_a_sheet_that_hides_behind_another(tmp_path):
+    """Only what can be seen makes a workbook complete, whatever a sheet is called."""
+
+    def hide(book, page):
+        page.hide()
+        other = book.add_worksheet("Sheet1 (hidden)")
+        other.write_row(0, 0, samples.COLUMNS)
+        other.activate()
+
+    network = NETWORKS[0]
+    path = samples.write(tmp_path / "a.xlsx", network, samples.numbers(network, 3), touch=hide)
+    assert workbooks.check_workbook(path)["verdict"] == "wrong"
+
+
+@pytest.mark.parametrize("value", [1e300, "1e999", "inf", "nan", 0, -1])
+def test_no_rate_makes_everything_right(tmp_path, value):
+    """Weights that never moved, beside a rate that is none."""
+    network = NETWORKS[0]
+    columns = samples.numbers(network, 8)
+    columns = {n: [v[0]] * 8 if n[0] == "w" else v for n, v in columns.items()}
+
+    def rate(book, page):
+        page.write_row(0, len(samples.COLUMNS) + 1, ("η", value))
+
+    path = samples.write(tmp_path / "a.xlsx", network, columns, live=False, eta=None, touch=rate)
+    result = workbooks.check_workbook(path)
+    assert result["verdict"] == "wrong"
+    json.loads(report.as_json(result), parse_constant=pytest.fail)
