@@ -165,7 +165,7 @@ _NO_DIGITS = str.maketrans("", "", "0123456789")
 def not_numbers(table, name, wrong):
     """Empty cells, text, errors and dates in place of numbers, if all wrong rows have them."""
     raw = [table.raw[name][k] for k in np.flatnonzero(wrong)]
-    if np.isfinite(table.values[name][wrong]).any():
+    if np.isfinite(table.stated.get(name, table.values[name])[wrong]).any():
         return None
     first = table.address(name, int(wrong.argmax()))
     if all(value is None for value in raw):

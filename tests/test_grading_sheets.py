@@ -155,7 +155,9 @@ def test_nothing_checked_is_not_right(check_grid):
     result = check_grid([[n.replace("∂E/∂", "Δ") for n in SHOWN], *ROWS])
     assert result["verdict"] == "wrong" and "'Δw1'" in result["notes"][0]
     result = check_grid([SHOWN, *changed("i1", [3], None)])
-    assert "1 of 8 rows could not be checked, the first is row 5" in result["notes"][0]
+    assert students.wrong(result["tables"][0]["columns"]) == {"i1": "cells are empty"}
+    result = check_grid([SHOWN, *changed("w1", [3, 4], None)])
+    assert "2 of 8 rows could not be checked, the first is row 5" in result["notes"][-1]
 
 
 def test_numbers_on_another_sheet(check_grid):
