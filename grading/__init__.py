@@ -5,11 +5,21 @@ check`. None needs matplotlib: workbooks are checked in new processes, and each 
 to load it.
 
     workbooks.py    check files, each with a limit on time and memory; the command
-    report.py       the results as text, as a table, as CSV
-    reading.py      read a file that may be hostile
-    tables.py       find the tables in its sheets, and the learning rates they state
-    columns.py      compare the computed columns, and say why one is wrong
-    updates.py      the same for the updates of the weights, and the learning rate
+    verdicts.py     check the tables of one workbook; what is not there, or not checked
+    report.py       the results as text, as a table, as CSV, as JSON
+    reading.py      refuse what is no workbook; what all share about cells
+    cells.py        read the XML: values and formulas in one pass
+    headers.py      which quantity a header or a label names
+    tables.py       find the tables in the sheets
+    labels.py       find the numbers beside labels, and the learning rates that are stated
+    rates.py        find a table's learning rate
+    columns.py      compare the computed columns
+    updates.py      compare the updates of the weights
+    causes.py       say why a column is wrong, and from which row on
+    filling.py      which cells of a column have the same formula, copied
+    parsing.py      a formula's text as an expression over cells
+    references.py   what the cells of a formula are in the network
+    differences.py  every difference between a formula and the right one, in words
     mistakes.py     the catalogue of mistakes that people make
     rounding.py     how far a number may be off because numbers were rounded
     quantities.py   the names and formulas that all of these share

@@ -1,18 +1,21 @@
 """Compares the computed columns of a table with what its rows give, and says why one is wrong.
 
-A row is compared with what its own inputs, targets and weights give, within rounding. For a
-column that is wrong, the mistakes of `mistakes.py` are tried: the one that gives the
-same numbers in every wrong row is its cause. Whether each row's weights follow from the
-row above is asked in `updates.py`.
+A row is compared with what its own inputs, targets and weights give, within rounding: the
+numbers decide. Why a column is wrong is read in its formulas, see `causes.py`. Where there
+are none, the mistakes of `mistakes.py` are tried: the one that gives the same numbers in
+every wrong row is its cause. Whether each row's weights follow from the row above is asked
+in `updates.py`.
 """
 
-import datetime
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
 import backprop
-from backprop import GIVEN, WEIGHTS
+from backprop import GIVEN, GRADIENT_SYMBOLS, WEIGHTS
+from grading.causes import Content, not_numbers, typed_over
+from grading.differences import constant_differences, differences
+from grading.filling import Filling
 from grading.mistakes import catalogue
 from grading.quantities import (
     COMPUTED_NAMES,
@@ -24,8 +27,8 @@ from grading.quantities import (
     compile_formula,
     compile_formulas,
 )
-from grading.reading import cell_at, is_formula, shown
-from grading.rounding import ACCEPTED_DIGITS, STORED, propagate, uncertainty
+from grading.reading import shown
+from grading.rounding import ACCEPTED_DIGITS, COARSEST, STORED, propagate, uncertainty
 
 
 class CheckedTable:
@@ -38,6 +41,7 @@ class CheckedTable:
             other columns give.
         uncertainty: column → how far the numbers of `own` may be off.
         wrong: the names of wrong columns, in the order of calculation.
+        empty: the names of gradients that are zero within rounding and have no right formula.
     """
 
     def __init__(self, table):
@@ -61,7 +65,7 @@ class CheckedTable:
         self.right = dict(zip([s.name for s in FORMULAS], right))
         self.tolerance = dict(zip([s.name for s in FORMULAS], tolerance))
         # What a cell is calculated from: the table's own cells, where they are numbers.
-        self.own = {name: table.values[name] for name in GIVEN_NAMES}
+        self.own = {name: table.stated.get(name, table.values[name]) for name in GIVEN_NAMES}
         for symbol, formula in FORMULAS.items():
             name = symbol.name
             (derived,), (distance,) = self.calculate(*compile_formula(formula))
@@ -70,18 +74,57 @@ class CheckedTable:
             self.uncertainty[name] = np.where(
                 np.isfinite(cells), self.uncertainty.get(name, 0), distance
             )
-        self.wrong = []
+        self.wrong, self.empty = [], []
+        if rounded:
+            self._allow_for_rounding()
+
+    def _allow_for_rounding(self):
+        """Widen the tolerance of what is calculated from the table's own rounded cells."""
+        reach = {name: self.uncertainty[name] for name in GIVEN_NAMES}
+        for symbol, formula in FORMULAS.items():
+            symbols, function = compile_formula(formula)
+            own = [self.own[s.name] for s in symbols]
+            _, (distance,) = propagate(function, own, [reach[s.name] for s in symbols])
+            reach[symbol.name] = np.maximum(distance, self.uncertainty[symbol.name])
+            self.tolerance[symbol.name] = np.fmax(self.tolerance[symbol.name], distance)
 
     def calculate(self, symbols, function, values=None):
         """Evaluate a function of some quantities by the table's own cells, or by `values`."""
         values = values or [self.own[s.name] for s in symbols]
         return propagate(function, values, [self.uncertainty[s.name] for s in symbols])
 
+    def own_given(self, symbol):
+        """The weights, inputs and targets that a quantity is calculated from, (names, rows)."""
+        return np.array([self.own[s.name] for s in _given(symbol)])
+
+    def filling(self, name):
+        """What stands in a column of the table."""
+        return Filling(self.table.sheet, self.table.rows, self.table.columns[name])
+
+
+@cache
+def _given(symbol):
+    """The symbols of weights, inputs and targets that a quantity is calculated from."""
+    used = FORMULAS[symbol].free_symbols
+    return set().union(*({s} if s in GIVEN else _given(s) for s in used))
+
 
 def _whole_row(*given):
     """The values of `FORMULAS`, in order, from those of `GIVEN`, in order."""
     row = backprop.spreadsheet_row(dict(zip(GIVEN, given)))
     return [row[symbol] for symbol in FORMULAS]
+
+
+def right_columns(table):
+    """How many computed columns of a table are right, to compare readings of its constants."""
+    checked = CheckedTable(table)
+    names = [s.name for s in FORMULAS if s.name in table.columns]
+    tolerance = {n: checked.tolerance[n] + checked.uncertainty[n] for n in names}
+    return sum(
+        compare(table.values[n], checked.right[n], tolerance[n], table.checkable)[0]["verdict"]
+        == "right"
+        for n in names
+    )
 
 
 def missing_result():
@@ -106,41 +149,155 @@ def compare(got, want, tolerance, rows):
         rows: which rows can be checked.
 
     Returns:
-        (the column's result, which rows are wrong).
+        (the column's result, which rows are wrong). Rows in which nothing follows, or in
+        which rounding leaves nothing to compare, are not checked.
     """
+    fine = (tolerance <= COARSEST * np.maximum(1, np.abs(want))) | ~np.isfinite(got)
+    rows = rows & np.isfinite(want) & fine
     wrong = rows & ~(np.abs(got - want) <= tolerance)
     error = np.abs(got - want) / np.abs(want)
-    result = missing_result() | {"verdict": "wrong" if wrong.any() else "right"}
+    verdict = "wrong" if wrong.any() else "right" if rows.any() else "unchecked"
+    result = missing_result() | {"verdict": verdict}
     result |= {"rows_checked": int(rows.sum()), "rows_wrong": int(wrong.sum())}
     error = error[(wrong if wrong.any() else rows) & np.isfinite(error)]
     result["max_relative_error"] = float(error.max()) if len(error) else None
     return result, wrong
 
 
-def check_column(checked, symbol, formulas):
-    """Check one computed column. `formulas()` gives the sheet's formulas, read when needed."""
+def check_column(checked, symbol, reader, recalculate):
+    """Check one computed column.
+
+    Args:
+        checked: a `CheckedTable`. reader: its `references.Reader`.
+        recalculate: a `filling.Recalculation` of its workbook.
+    """
     table, name = checked.table, symbol.name
     if name not in table.columns:
         return missing_result()
     got, want = table.values[name], checked.right[name]
     tolerance = checked.tolerance[name] + checked.uncertainty[name]
     result, wrong = compare(got, want, tolerance, table.checkable)
-    if wrong.any():
-        first = int(wrong.argmax())
-        cells = {s: table.address(s, first) for s in (*table.columns, *table.cells)}
-        result["first_wrong"] = table.address(name, first)
-        result["formula"] = cell_text(formulas(), table, name, first)
-        result["expected_formula"] = expected_formula(FORMULAS[symbol], cells)
-        result["cause"] = _cause(checked, symbol, got, wrong, formulas())
-        checked.wrong.append(name)
+    inherited = (
+        ~table.checkable & ~np.isfinite(got) & ~np.isfinite(checked.own_given(symbol)).all(0)
+    )
+    if inherited.any():
+        wrong = wrong | inherited
+        result |= {"verdict": "wrong", "rows_wrong": int(wrong.sum())}
+    filling = checked.filling(name)
+    stale = stale_rows(recalculate(filling), got, tolerance)
+    if not wrong.any() and not stale.any():
+        _note_formula(checked, symbol, filling, reader, tolerance)
+        return result
+    rows = wrong if wrong.any() else stale
+    first = int(rows.argmax())
+    result |= describe(table, name, first)
+    cells = {s: table.address(s, first) for s in (*table.columns, *table.cells)}
+    result["expected_formula"] = in_style(
+        expected_formula(FORMULAS[symbol], cells), result["formula"]
+    )
+    if stale.any() and (not wrong.any() or stale[wrong].all()):
+        result |= {"verdict": "wrong", "rows_wrong": int(rows.sum()), "cause": STALE}
+    else:
+        result["cause"] = _cause(checked, symbol, got, wrong, filling, reader)
+    checked.wrong.append(name)
     return result
 
 
-def cell_text(formulas, table, name, k):
-    """What stands in a column's cell in data row k: its formula, else its value, as text."""
-    content = cell_at(formulas, table.rows[k], table.columns[name])
-    content = getattr(content, "text", content)  # an array formula
-    return None if content is None else shown(content)
+def _note_formula(checked, symbol, filling, reader, tolerance):
+    """Note a formula that is not the right one, though its numbers are."""
+    table, name = checked.table, symbol.name
+    content = content_of(checked, symbol, filling, np.ones(len(table.rows), bool), reader)
+    said = content.causes(lambda rows: "")
+    if said:
+        table.notes.append(
+            f"{column_name(name)} has the right numbers here, but another formula: {said}."
+        )
+    zero = (np.abs(checked.right[name]) <= tolerance).all()
+    if zero and said != "" and symbol in GRADIENT_SYMBOLS.values():
+        checked.empty.append(name)
+        if said:
+            table.unchecked.append(f"{column_name(name)} is 0 in every row, whatever the formula.")
+    if any("[" in formula.text for formula in filling.forms):
+        table.unchecked.append(f"{column_name(name)} is taken from another workbook.")
+
+
+def content_of(checked, symbol, filling, wrong, reader):
+    """The `causes.Content` of a computed column."""
+    wanted = {s.name for s in FORMULAS[symbol].free_symbols} | GIVEN_NAMES
+    explain = partial(differences, symbol=symbol)
+    return Content(checked.table, reader, symbol.name, filling, wrong, explain, wanted)
+
+
+def check_constants(checked, reader):
+    """Check that inputs and targets stay what they are: name → result of those that do not."""
+    table, results = checked.table, {}
+    for name, stated in table.stated.items():
+        wrong = ~np.isclose(stated, table.constants[name], rtol=1e-9, atol=0)
+        if not wrong.any():
+            continue
+        first, filling = int(wrong.argmax()), checked.filling(name)
+        symbol = next(s for s in GIVEN if s.name == name)
+        content = Content(
+            table, reader, name, filling, wrong, lambda e, s=symbol: constant_differences(e, s),
+            {name},
+        )  # fmt: skip
+        said = content.causes(lambda rows, n=name: not_numbers(table, n, rows) or "typed numbers")
+        results[name] = missing_result() | {
+            "verdict": "wrong",
+            "rows_checked": len(wrong),
+            "rows_wrong": int(wrong.sum()),
+            **describe(table, name, first),
+            "expected_formula": f"{table.constants[name][first]:g}",
+            "cause": said or not_numbers(table, name, wrong)
+            or f"it changes from row to row: it is {table.constants[name][first]:g} in the others",
+        }  # fmt: skip
+        checked.wrong.append(name)
+    return results
+
+
+def check_start(checked, reader):
+    """Check that no first weight is taken from the cell of another: name → result of those."""
+    table, results = checked.table, {}
+    for weight in WEIGHTS:
+        filling = checked.filling(weight.name)
+        if filling.form[0] < 0:
+            continue
+        place = (table.rows[0], filling.column)
+        said = reader.read(table.sheet.formulas[place], *place, 0)
+        name, _, where = str(said).partition(" of the ")
+        if where == "input block" and name != weight.name:
+            results[weight.name] = missing_result() | {
+                "verdict": "wrong",
+                "rows_checked": 1,
+                "rows_wrong": 1,
+                **describe(table, weight.name, 0),
+                "expected_formula": f"the cell of {weight}",
+                "cause": f"it starts with {name} of the input block",
+            }
+    return results
+
+
+STALE = (
+    "the numbers are not those that the formulas give: open the file, let it be calculated "
+    "again (Ctrl+Alt+F9), and save it"
+)
+
+
+def stale_rows(calculated, got, tolerance):
+    """Rows whose stored number is not what the cell's own formula gives."""
+    with np.errstate(all="ignore"):
+        return np.isfinite(calculated) & np.isfinite(got) & ~(
+            np.abs(calculated - got) <= 3 * tolerance + 1e-6 * np.abs(calculated)
+        )  # fmt: skip
+
+
+def describe(table, name, k):
+    """The keys of a result that say where a column is wrong first, and what stands there."""
+    content = table.sheet.content(table.rows[k], table.columns[name])
+    return {
+        "first_wrong": table.address(name, k),
+        "formula": None if content is None else shown(content),
+    }
 
 
 def expected_formula(formula, cells):
@@ -153,18 +310,39 @@ def expected_formula(formula, cells):
     return "=" + backprop.to_excel(formula).format(**cells)
 
 
+def in_style(formula, theirs):
+    """A formula without spaces, where the student writes none. Names of sheets keep theirs."""
+    if not theirs or not theirs.startswith("=") or " " in theirs.strip():
+        return formula
+    pieces = formula.split("'")
+    return "'".join(p if k % 2 else p.replace(" ", "") for k, p in enumerate(pieces))
+
+
 # --- Why a column is wrong ---------------------------------------------------------
 
 
-def _cause(checked, symbol, got, wrong, formulas):
-    """Say why a column is wrong: what gives its numbers in every wrong row, or None."""
+def _cause(checked, symbol, got, wrong, filling, reader):
+    """Say why a column is wrong, or None."""
     table, name = checked.table, symbol.name
     used = [s.name for s in FORMULAS[symbol].free_symbols if s.name in table.columns]
-    earlier = _and([column for column in checked.wrong if column in used])
-    follows = f"right in itself: it follows from {earlier}" if earlier else None
+    broken_given = [
+        n for n in GIVEN_NAMES & {*used} if not np.isfinite(checked.own[n][wrong]).all()
+    ]
+    follows = follows_from(
+        dict.fromkeys([*(c for c in checked.wrong if c in used), *sorted(broken_given)])
+    )
     (right,), (tolerance,) = checked.calculate(*compile_formula(FORMULAS[symbol]))
     broken = ~np.isfinite([right, *(table.values[u] for u in used)]).all(0)
     unexplained = wrong & ~(broken & ~np.isfinite(got))  # an error goes on to its users
+    content = content_of(checked, symbol, filling, wrong, reader)
+    said = content.causes(
+        lambda rows: not_numbers(table, name, rows) or typed_over(table, name, filling, rows)
+    )
+    if said:
+        return said
+    if said == "":  # every formula is right in itself
+        origin = [column for column in checked.wrong if column in content.used]
+        return follows_from(origin) or follows
     if not unexplained.any():
         return follows
     if what := not_numbers(table, name, unexplained):
@@ -176,8 +354,20 @@ def _cause(checked, symbol, got, wrong, formulas):
 
     if fits(right, tolerance):
         return follows
-    if typed := typed_over(table, name, wrong, formulas):
+    if typed := typed_over(table, name, filling, wrong):
         return typed
+    return _from_numbers(checked, symbol, fits)
+
+
+def follows_from(columns):
+    """Say that a column inherits what is wrong in others; None where there are none."""
+    if not columns:
+        return None
+    return f"right in itself: it follows from {' and '.join(map(column_name, columns))}"
+
+
+def _from_numbers(checked, symbol, fits):
+    """The mistake of the catalogue that gives a column's numbers, or None."""
     if misplaced := _misplaced(checked, symbol, fits):
         return misplaced
     outcomes = checked.calculate(*_compiled_mistakes(symbol))
@@ -185,47 +375,15 @@ def _cause(checked, symbol, got, wrong, formulas):
         if fits(*outcome):
             return what
     for decimals in range(1, ACCEPTED_DIGITS):
-        if fits(np.round(checked.right[name], decimals), 1e-12):
-            return f"rounded to {decimals} decimals"
+        if fits(np.round(checked.right[symbol.name], decimals), 1e-12):
+            texts = all(isinstance(value, str) for value in checked.table.raw[symbol.name])
+            return "text in place of numbers, " * texts + f"rounded to {decimals} decimals"
     return None
 
 
 @cache
 def _compiled_mistakes(symbol):
     return compile_formulas([formula for _, formula in catalogue(symbol)])
-
-
-def _and(names):
-    return " and ".join(map(column_name, names))
-
-
-def not_numbers(table, name, wrong):
-    """Empty cells, text, errors and dates in place of numbers, if all wrong rows have them."""
-    raw = [table.raw[name][k] for k in np.flatnonzero(wrong)]
-    if np.isfinite(table.values[name][wrong]).any():
-        return None
-    first = table.address(name, int(wrong.argmax()))
-    if all(value is None for value in raw):
-        below = wrong[wrong.argmax() :].all() and not wrong[0]
-        return f"not copied down: empty from {first} on" if below else "cells are empty"
-    value = next(value for value in raw if value is not None)
-    if isinstance(value, (datetime.date, datetime.time)):
-        return "a date in place of a number"
-    if isinstance(value, str) and value.startswith("#"):
-        return f"the error {shown(value, 20)} in place of a number"
-    return f"text in place of a number: '{shown(value, 20)}'"
-
-
-def typed_over(table, name, wrong, formulas):
-    """Numbers in the wrong rows where other rows of the column have formulas."""
-    column = table.columns[name]
-    live = np.array([is_formula(cell_at(formulas, n, column)) for n in table.rows])
-    if not live.any() or live[wrong].any():
-        return None
-    got, first = table.values[name], int(wrong.argmax())
-    if first and wrong[first:].all() and (got[first:] == got[first - 1]).all():
-        return f"not copied down: {table.address(name, first - 1)} is repeated as a number"
-    return "numbers typed over the formulas"
 
 
 def _misplaced(checked, symbol, fits):

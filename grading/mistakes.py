@@ -12,7 +12,7 @@ import numpy as np
 import sympy
 
 import backprop
-from backprop import GIVEN, INPUTS, SIGMOIDS, TARGETS, WEIGHTS
+from backprop import GIVEN, GRADIENT_SYMBOLS, INPUTS, SIGMOIDS, TARGETS, WEIGHTS
 from grading.quantities import FORMULAS, compile_formulas
 
 # --- In the formula of a column ----------------------------------------------------
@@ -21,11 +21,11 @@ from grading.quantities import FORMULAS, compile_formulas
 ALIKE = (TARGETS, INPUTS, WEIGHTS, tuple(SIGMOIDS), tuple(SIGMOIDS.values()))
 
 
-def _others(symbol):
+def alike(symbol):
     """The symbols that are taken for this one: those alike, h1 for a_h1, a_h1 for h1."""
-    for alike in ALIKE:
-        if symbol in alike:
-            yield from (other for other in alike if other != symbol)
+    for group in ALIKE:
+        if symbol in group:
+            yield from (other for other in group if other != symbol)
     for pair in SIGMOIDS.items():
         if symbol in pair:
             yield from (other for other in pair if other != symbol)
@@ -34,14 +34,14 @@ def _others(symbol):
 def _mix_up(node):
     """Another symbol in every place of one of the formula's symbols."""
     for symbol in sorted(node.free_symbols, key=str):
-        for other in _others(symbol):
+        for other in alike(symbol):
             yield (other, symbol), node.xreplace({symbol: other})
 
 
 def _exchange(node):
     """Two symbols that are alike, each in the other's places."""
     for one, other in itertools.combinations(sorted(node.free_symbols, key=str), 2):
-        if any({one, other} <= set(alike) for alike in ALIKE):
+        if any({one, other} <= set(group) for group in ALIKE):
             yield (one, other), node.xreplace({one: other, other: one})
 
 
@@ -74,6 +74,12 @@ def _open_power(node):
         yield node.base, 1 / first + last if node.exp == -1 else first + last**node.exp
 
 
+def _square_inside(node):
+    """t² − a² for (t − a)²."""
+    squares = [sympy.sign(a.as_coeff_Mul()[0]) * a**2 for a in node.base.args]
+    return [(node.base, sympy.Add(*squares))]
+
+
 def _unsigned(term):
     """−x → x."""
     return -term if term.as_coeff_Mul()[0] < 0 else term
@@ -96,6 +102,7 @@ NODES = {  # where a rule applies
         n.is_Mul and any(a.is_number and a.doit() == sympy.Rational(1, 2) for a in n.args)
     ),
     "square": lambda n: n.is_Pow and n.exp == 2,
+    "square of a sum": lambda n: n.is_Pow and n.exp == 2 and n.base.is_Add,
     "power of a sum": lambda n: n.is_Pow and n.base.is_Add,
     "sigmoid": lambda n: n.is_Pow and n.exp == -1 and n.has(sympy.exp),
     "exponential": lambda n: n.func == sympy.exp,
@@ -103,7 +110,7 @@ NODES = {  # where a rule applies
 RULES = (  # where, what happened, node → what it happened to and the mistaken node
     ("whole", "{} in place of {}", _mix_up),
     ("whole", "{} and {} are exchanged", _exchange),
-    ("symbol", "{} in place of {}, once", lambda n: [((s, n), s) for s in _others(n)]),
+    ("symbol", "{} in place of {}, once", lambda n: [((s, n), s) for s in alike(n)]),
     ("whole", "the sign is flipped", lambda n: [(n, -n)]),
     ("product", "the factor {} is forgotten", _leave_out),
     ("product", "the parentheses around {} are missing", _open_product),
@@ -115,6 +122,7 @@ RULES = (  # where, what happened, node → what it happened to and the mistaken
     ("product", "1 − {}², the slope of tanh, in place of the sigmoid's", _tanh_slope),
     ("square", "the square is forgotten", lambda n: [(n, n.base)]),
     ("square", "doubled in place of squared", lambda n: [(n, 2 * n.base)]),
+    ("square of a sum", "the squares of the terms in place of the square of {}", _square_inside),
     ("half", "multiplied by 2 in place of ½", lambda n: [(n, 4 * n)]),
     ("exponential", "the minus in the exponent is forgotten", lambda n: [(n, 1 / n)]),
     ("exponential", "the exponential is forgotten", lambda n: [(n, n.args[0])]),
@@ -136,6 +144,17 @@ def mistaken(node, rule, whole=True):
     for k, argument in enumerate(node.args):
         for text, changed in mistaken(argument, rule, whole=False):
             yield text, node.func(*node.args[:k], changed, *node.args[k + 1 :])
+
+
+def rules_at(node):
+    """What the rules make of one part of a formula: a list of (what happened, mistaken part)."""
+    found = []
+    for where, what, change in RULES:
+        if NODES[where](node):
+            for detail, changed in change(node):
+                details = detail if isinstance(detail, tuple) else (detail,)
+                found.append((what.format(*map(backprop.to_text, details)), changed))
+    return found
 
 
 @cache
@@ -168,7 +187,7 @@ def catalogue(symbol):
 
 # --- In the update of a weight -----------------------------------------------------
 
-ETA = sympy.Symbol("eta")
+ETA = sympy.Symbol("η")
 w, g, w_first, g_first, w_other, g_other = sympy.symbols("w g w_first g_first w_other g_other")
 UPDATE = w - ETA * g
 UPDATE_MISTAKES = {  # g is ∂E/∂w; w_other is another weight, and {other} its name
@@ -189,3 +208,25 @@ UPDATE_MISTAKES = {  # g is ∂E/∂w; w_other is another weight, and {other} it
     "{other} in place of the old weight, with its own gradient": w_other - ETA * g_other,
 }
 UPDATE_SYMBOLS = (ETA, w, g, w_first, g_first, w_other, g_other)
+
+
+@cache
+def update_formulas(weight):
+    """The right update of a weight, and every mistaken one, over the quantities' own symbols.
+
+    Returns:
+        (formula, list of (what happened, formula)).
+    """
+    own = {w: weight, g: GRADIENT_SYMBOLS[weight]}
+    own |= {w_first: of_row(weight, "first row"), g_first: of_row(own[g], "first row")}
+    mistaken = []
+    for text, formula in UPDATE_MISTAKES.items():
+        for other in [s for s in WEIGHTS if s != weight] if "{other}" in text else [weight]:
+            others = {w_other: other, g_other: GRADIENT_SYMBOLS[other]}
+            mistaken.append((text.format(other=other), formula.xreplace(own | others)))
+    return UPDATE.xreplace(own), mistaken
+
+
+def of_row(symbol, where):
+    """The symbol of a quantity in another row: w1 of the row above."""
+    return sympy.Symbol(f"{symbol} of the {where}")

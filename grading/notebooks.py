@@ -26,7 +26,7 @@ UNGRADED = "COULD NOT BE GRADED"
 
 SECONDS = 60  # for one exercise
 SLOW = {"2.5": 3}  # exercises that train, and how many times as long they may take
-LARGEST = 50 * 2**20  # bytes of a notebook
+LARGEST, MOST_CELLS = 50 * 2**20, 1000  # bytes and cells of a notebook
 
 NOT_RUN = "cells added or changed, and not run"
 
@@ -112,6 +112,8 @@ def read_cells(path):
     cells = notebook.get("cells") if isinstance(notebook, dict) else None
     if not isinstance(cells, list):
         raise Unreadable("It is no notebook of format 4: open it in JupyterLab and save it.")
+    if len(cells) > MOST_CELLS:
+        raise Unreadable(f"It has more than {MOST_CELLS} cells: keep those of the lesson only.")
     return [
         {**cell, "source": source, "metadata": metadata if isinstance(metadata, dict) else {}}
         for cell in cells

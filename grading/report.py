@@ -3,6 +3,8 @@
 It takes the dicts that `workbooks.check_workbooks` returns, and decides nothing.
 """
 
+import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +18,9 @@ def write_csv(results, path):
     """Write `results_table` as CSV, all of it or nothing.
 
     A text that a spreadsheet program would take for a formula gets an apostrophe before
-    it: what a student typed must not be run on the instructor's machine.
+    it, also behind a semicolon, where some countries' programs begin a new cell: what a
+    student typed must not be run on the instructor's machine. The file begins with a
+    byte-order mark, without which Excel shows η as Î·.
 
     Raises:
         ValueError: the path is one of the workbooks, or ends in .xlsx.
@@ -26,14 +30,20 @@ def write_csv(results, path):
     refuse_csv(path, [result["file"] for result in results])
     table = results_table(results)
     texts = table.select_dtypes(exclude="number").columns
-    table[texts] = table[texts].map(
-        lambda cell: (
-            f"'{cell}" if isinstance(cell, str) and cell[:1] in "=+-@\t\r" and cell else cell
-        )
-    )
-    text = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
+    table[texts] = table[texts].map(lambda cell: _harmless(cell) if isinstance(cell, str) else cell)
+    text = {"encoding": "utf-8-sig", "errors": "backslashreplace", "newline": ""}
     with replacing(path, "w", **text) as file:
         table.to_csv(file, index=False)
+
+
+def _harmless(cell):
+    """A text with an apostrophe before everything that could begin a formula."""
+    return re.sub(r"(^|[;\t\r\n])(\s*[\"']?\s*)(?=[=+\-@\t\r])", r"\1'\2", cell)
+
+
+def as_json(result):
+    """A result as JSON on one line."""
+    return json.dumps(result, ensure_ascii=False, allow_nan=False)
 
 
 def refuse_csv(path, files):
@@ -52,15 +62,17 @@ def refuse_csv(path, files):
 def results_table(results):
     """All verdicts as a DataFrame: a row for each column of a table, and for each answer.
 
-    Its columns are file, file_verdict, sheet, header_row, eta, eta_source, column, and the
-    keys of `columns.missing_result`. A file that could not be checked has one row, with the
-    reason as its cause.
+    Its columns are file, file_verdict, sheet, header_row, eta, eta_source, column, the keys
+    of `columns.missing_result`, unchecked (of the table) and notes (of the file). A file that
+    could not be checked has one row, with the reason as its cause.
     """
     lines = []
     for result in results:
         common = {"file": result["file"], "file_verdict": result["verdict"]}
+        common["notes"] = " ".join(result.get("notes", ())) or None
         for table in (*result["tables"], *result.get("answers", ())):
             place = {key: value for key, value in table.items() if key != "columns"}
+            place["unchecked"] = " ".join(table["unchecked"]) or None
             for name, column in table["columns"].items():
                 lines.append({**common, **place, "column": name, **column})
         if not result["tables"]:
@@ -74,6 +86,8 @@ def results_table(results):
         "eta_source",
         "column",
         *missing_result(),
+        "unchecked",
+        "notes",
     ]
     return pd.DataFrame(lines, columns=keys).astype(
         {key: "Int64" for key in ("header_row", "rows_checked", "rows_wrong")}
@@ -83,40 +97,39 @@ def results_table(results):
 def as_text(result):
     """A result as text: what is wrong, where, why, and the right formula."""
     lines = [f"{shown(result['file'])}: {result['verdict'].upper()}"]
-    lines += [
-        f"  {sentence}" for sentence in (result.get("reason"), *result.get("notes", ())) if sentence
-    ]
+    sentences = (result.get("reason"), *result.get("notes", ()))
+    lines += [f"  {sentence}" for sentence in sentences if sentence]
     for table in result["tables"]:
-        columns = table["columns"]
-        by_verdict = {
-            verdict: [name for name, column in columns.items() if column["verdict"] == verdict]
-            for verdict in ("right", "wrong", "missing")
-        }
-        rows = max(c["rows_checked"] for c in columns.values())
-        rate = (
-            "η unknown" if table["eta"] is None else f"η = {table['eta']:g} ({table['eta_source']})"
-        )
-        lines.append(
-            f"  {table['sheet']}, header in row {table['header_row']}, {rows} rows, {rate}"
-        )
-        lines.append(f"    right: {len(by_verdict['right'])} of {len(columns)} columns")
-        if by_verdict["missing"]:
-            lines.append(f"    missing: {', '.join(by_verdict['missing'])}")
-        for name in by_verdict["wrong"]:
-            column = columns[name]
-            error = column["max_relative_error"]
-            size = "" if error is None else f", up to {100 * error:.2g} % off"
-            lines.append(
-                f"    WRONG {name}: {column['rows_wrong']} of {column['rows_checked']} rows, "
-                f"first {column['first_wrong']}{size}"
-            )
-            cause = column["cause"] or "no mistake in the catalogue gives these numbers"
-            lines.append(f"      why:   {cause}")
-            lines.append(f"      yours: {column['formula'] or '(empty)'}")
-            lines.append(f"      right: {column['expected_formula']}")
+        lines += _table_as_text(table)
     for table in result.get("answers", ()):
         for name, column in table["columns"].items():
             where = f" ({column['first_wrong']})" if column["first_wrong"] else ""
             cause = f": {column['cause']}" if column["cause"] else ""
             lines.append(f"  {table['sheet']}, {name}: {column['verdict']}{where}{cause}")
     return "\n".join(lines)
+
+
+def _table_as_text(table):
+    columns = table["columns"]
+    by_verdict = {
+        verdict: [name for name, column in columns.items() if column["verdict"] == verdict]
+        for verdict in ("right", "wrong", "missing", "unchecked")
+    }
+    rows = max(c["rows_checked"] for c in columns.values())
+    rate = "η unknown" if table["eta"] is None else f"η = {table['eta']:g} ({table['eta_source']})"
+    yield f"  {table['sheet']}, header in row {table['header_row']}, {rows} rows, {rate}"
+    yield f"    right: {len(by_verdict['right'])} of {len(columns)} columns"
+    for verdict, what in (("missing", "missing"), ("unchecked", "not checked")):
+        if by_verdict[verdict]:
+            yield f"    {what}: {', '.join(by_verdict[verdict])}"
+    for name in by_verdict["wrong"]:
+        column = columns[name]
+        error = column["max_relative_error"]
+        size = "" if error is None else f", up to {100 * error:.2g} % off"
+        yield (
+            f"    WRONG {name}: {column['rows_wrong']} of {column['rows_checked']} rows, "
+            f"first {column['first_wrong']}{size}"
+        )
+        yield f"      why:   {column['cause'] or 'no mistake in the catalogue gives these numbers'}"
+        yield f"      yours: {column['formula'] or '(empty)'}"
+        yield f"      right: {column['expected_formula']}"

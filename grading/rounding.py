@@ -16,6 +16,7 @@ ROUNDED_DIGITS = 14  # a column with no more digits than these was rounded
 ACCEPTED_DIGITS = 6  # rounding to fewer digits is a mistake
 TYPED_DIGITS = 3  # a number with no more digits than these, where one may be typed, is exact
 RELATIVE = 1e-9  # another order of the same operations, with room
+COARSEST = 1e-3  # where rounding may move a number further, there is nothing to compare
 
 
 def _digits(value):

@@ -1,83 +1,40 @@
 """Finds the tables of lesson 1's network in the sheets of a workbook, by their headers.
 
-Also what stands around them: the numbers beside a label, and the learning rates that a
-sheet states. Whether the numbers are right is not asked here.
+Whether the numbers are right is not asked here. What stands around a table, the numbers
+beside a label, is found in `labels.py`.
 """
 
 import re
-import unicodedata
-from functools import lru_cache
 
 import numpy as np
 
-from backprop import GIVEN
-from grading.quantities import COMPUTED_NAMES, CONSTANT_NAMES, GIVEN_NAMES, WEIGHT_NAMES
-from grading.reading import absolute, address_of, cell_at, number_in
+from grading.headers import canonical_name
+from grading.quantities import (
+    COMPUTED_NAMES,
+    CONSTANT_NAMES,
+    GIVEN_NAMES,
+    WEIGHT_NAMES,
+)
+from grading.reading import absolute, address_of, number_in
 
-# --- What a header says ------------------------------------------------------------
-
-# What a header may say, once it has only small letters and digits: see `_plain`.
-_LOSS = "e|err|error|loss|cost|j"
-_GRADIENT = "grad(?:ient)?|nabla|g"
-HEADERS = [
-    ("epoch", "epochs?|iteration|iter|step"),
-    ("eta", "eta|lr|learningrate|alpha"),
-    (r"t\1", r"(?:t|y|target|targeto|targ)([12])"),
-    (r"i\1", r"(?:i|x|in|input|inp)([12])"),
-    (r"w\1", r"w(?:eight)?([1-8])"),
-    (r"h\1", r"(?:neth|inh|zh|h)([12])"),
-    (r"a_h\1", r"(?:a|out|act|activation|sigma|sigmoid|sig|s)h([12])"),
-    (r"o\1", r"(?:neto|ino|zo|o)([12])"),
-    (r"a_o\1", r"(?:a|out|act|activation|sigma|sigmoid|sig|s)o([12])"),
-    (r"E\1", rf"(?:{_LOSS})o?([12])"),
-    ("E_total", rf"(?:{_LOSS})(?:t|tot|total)?|(?:total|tot|sum)(?:{_LOSS})"),
-    (r"∂E/∂w\1", rf"(?:d(?:(?:{_LOSS})(?:t|tot|total)?d?)?|(?:{_GRADIENT})(?:of)?)w([1-8])"),
-    (r"∂E/∂w\1", rf"w([1-8])(?:{_GRADIENT})"),
-]
-SIGNS = {"∂": "d", "Δ": "delta", "δ": "d", "∇": "nabla", "σ": "sigma", "η": "eta", "α": "alpha"}
+FEWEST_NAMES = 8  # in a header row
+FEWEST_NUMBERS = 3  # in a row below a table's header that may belong to it
+LARGEST = 1e100  # a weight or input beyond it is no number to calculate with
 
 
-def _plain(text):
-    """A header in small letters and digits: "∂E_total / ∂w₁" → "detotaldw1"."""
-    text = unicodedata.normalize("NFKC", text)  # also turns ₁ into 1
-    for sign, name in SIGNS.items():
-        text = text.replace(sign, name)
-    return re.sub(r"[^a-z0-9]", "", text.lower())
-
-
-def canonical_name(text):
-    """The column that a header names, in the spelling of `backprop.COLUMNS`, or None."""
-    return _canonical_name(text) if isinstance(text, str) and len(text) <= 40 else None
-
-
-@lru_cache(1000)
-def _canonical_name(text):
-    for plain in (_plain(text), _plain(re.sub(r"[(\[].*", "", text))):  # t1 (target)
-        for name, pattern in HEADERS:
-            if found := re.fullmatch(pattern, plain):
-                return found.expand(name)
-    return None
-
-
-def forget_headers():
-    """Forget the headers seen so far, so that no file's texts stay in memory."""
-    _canonical_name.cache_clear()
-
-
-# --- Tables ------------------------------------------------------------------------
-
-
-def _find_headers(rows):
-    """Yield (row number, {canonical name: column}) for every header row of a table.
+def find_headers(sheet):
+    """List (row number, {canonical name: column}) for every header row of a table.
 
     Where a whole second set of names follows in a row, another table begins. A name that
     only comes again is a copy, and the first column counts.
     """
-    for number, row in rows.items():
+    headers = []
+    for number, row in sheet.rows.items():
         named = [(c, canonical_name(text)) for c, text in enumerate(row, start=1)]
         named = [(c, name) for c, name in named if name]
-        if len(named) < 8:
+        if len(named) < FEWEST_NAMES:
             continue
+        named = [(c, name) for c, name in named if not _is_label(sheet, number, c)]
         found = {}
         for k, (column, name) in enumerate(named):
             if name in found:
@@ -86,11 +43,23 @@ def _find_headers(rows):
                     rest >= WEIGHT_NAMES and rest & COMPUTED_NAMES and found.keys() >= WEIGHT_NAMES
                 ):
                     continue
-                yield number, found
+                headers.append((number, found))
                 found = {}
             found[name] = column
-        if len(found) >= 8 and found.keys() & COMPUTED_NAMES and found.keys() & GIVEN_NAMES:
-            yield number, found
+        if (
+            len(found) >= FEWEST_NAMES
+            and found.keys() & COMPUTED_NAMES
+            and found.keys() & GIVEN_NAMES
+        ):
+            headers.append((number, found))
+    return headers
+
+
+def _is_label(sheet, row, column):
+    """Whether a name in a header row is the label of a number beside it, in a block of labels."""
+    beside = (sheet.value(row, column + 1), sheet.value(row, column - 1))
+    below = sheet.value(row + 1, column)
+    return any(np.isfinite(number_in(v)) for v in beside) and not np.isfinite(number_in(below))
 
 
 _SUMMARY = re.compile(r"\b(average|avg|mean|sum|total|min|max|median|std|stdev)\b", re.IGNORECASE)
@@ -100,7 +69,7 @@ class Table:
     """One table: where its columns are, and its numbers, an array for each column.
 
     Attributes:
-        sheet, header_row: where it stands.
+        sheet: the `cells.Sheet`. header_row: where it stands.
         columns: canonical name → column number. A canonical name is that of
             `backprop.COLUMNS`, or "eta".
         rows: the row numbers that hold data.
@@ -108,15 +77,18 @@ class Table:
         cells: canonical name → the single cell that gives it for all rows.
         raw: canonical name → the cells as they were read.
         notes: sentences about what was left out.
+        stated, constants: input or target → the numbers of its column, and what they should
+            be, see `settle_constants`.
+        unchecked: sentences about what could not be checked; with one, a table is not right.
         checkable: which rows have all that is needed to calculate them.
-        consecutive: which rows are followed by their next epoch.
     """
 
-    def __init__(self, sheet, header_row, columns, rows, last_row, labels):
+    def __init__(self, sheet, header_row, columns, last_row):
         self.sheet, self.header_row, self.columns = sheet, header_row, dict(columns)
-        self.cells, self.notes = {}, []
-        self.rows = self._data_rows(rows, last_row)
-        self.raw = {name: [cell_at(rows, n, c) for n in self.rows] for name, c in columns.items()}
+        self.cells, self.stated, self.constants = {}, {}, {}
+        self.notes, self.unchecked = [], []
+        self.rows = self._data_rows(last_row)
+        self.raw = {n: [sheet.value(row, c) for row in self.rows] for n, c in columns.items()}
         self.values = {
             name: np.array([*map(number_in, raw)], float) for name, raw in self.raw.items()
         }
@@ -124,47 +96,105 @@ class Table:
             del self.columns["eta"]
         for name in sorted(CONSTANT_NAMES):
             if name in columns and all(cell is None for cell in self.raw[name][1:]) and self.rows:
-                self._set_in_all_rows(
-                    name, address_of(self.rows[0], self.columns.pop(name)), self.values[name][0]
-                )
-            elif name not in columns and name in labels:  # it stands once, beside a label
-                self._set_in_all_rows(name, *labels[name])
-        given = [
-            self.values.get(name, np.full(len(self.rows), np.nan)) for name in sorted(GIVEN_NAMES)
-        ]
-        self.checkable = np.isfinite(given).all(0)
-        steps = np.diff(self.values.get("epoch", np.full(len(self.rows), np.nan)))
-        adjacent = np.diff(self.rows) == 1
-        self.consecutive = np.where(np.isfinite(steps), steps == 1, adjacent)
-        if (left := np.flatnonzero(~self.checkable)).size and self.checkable.any():
-            self.notes.append(
-                f"{left.size} of {len(self.rows)} rows could not be checked, the first is row "
-                f"{self.rows[left[0]]}: a weight, input or target in it is not a number."
-            )
+                address = address_of(self.rows[0], self.columns.pop(name))
+                self.set_in_all_rows(name, address, self.values[name][0])
 
-    def _data_rows(self, rows, last_row):
-        """The rows with numbers under the header, without averages and lone rows far below."""
+    def _data_rows(self, last_row):
+        """The rows with numbers under the header, without averages."""
         given = [column for name, column in self.columns.items() if name in GIVEN_NAMES]
-        span = range(min(self.columns.values()) - 1, max(self.columns.values()) + 1)
-        found = []
-        for n in range(self.header_row + 1, last_row + 1) if len(rows) > 1 else ():
-            if n not in rows or 2 * sum(cell_at(rows, n, c) is not None for c in given) <= len(
-                given
-            ):
-                continue
-            texts = [text for c in span if isinstance(text := cell_at(rows, n, c), str)]
-            epoch = self.columns.get("epoch")
-            counted = epoch is None or not found or np.isfinite(number_in(cell_at(rows, n, epoch)))
-            alone = found and n - found[-1] > 1 and n + 1 not in rows and epoch is None
-            if any(map(_SUMMARY.search, texts)) or not counted or alone:
-                self.notes.append(f"Row {n} was taken for a summary and left out.")
+        others = [c for name, c in self.columns.items() if name not in ("epoch", "eta")]
+        found, left_out, only_counted = [], [], []
+        for row in sorted(n for n in self.sheet.rows if self.header_row < n <= last_row):
+            cells = [self.sheet.value(row, c) for c in given]
+            if 2 * sum(cell is not None for cell in cells) <= len(given):
+                numbers = [number_in(self.sheet.value(row, c)) for c in others]
+                if np.isfinite(numbers).sum() >= FEWEST_NUMBERS and not self._looks_apart(
+                    row, found
+                ):
+                    left_out.append(row)
+                elif self._is_counted(row):
+                    only_counted.append(row)
+            elif found and self._looks_apart(row, found) and self._is_summary(row, found):
+                self.notes.append(f"Row {row} was taken for a summary and left out.")
             else:
-                found.append(n)
+                found.append(row)
+        if only_counted:
+            sentences = self.unchecked if len(only_counted) > len(found) else self.notes
+            sentences.append(f"{_rows(only_counted)}: an epoch number and nothing else.")
+        if left_out:
+            self.unchecked.append(
+                f"{_rows(left_out)} could not be checked: most weights and inputs are missing."
+            )
         return found
 
-    def _set_in_all_rows(self, name, address, value):
+    def _is_counted(self, row):
+        """Whether a row has a number in the column of epochs."""
+        epoch = self.columns.get("epoch")
+        return epoch is not None and np.isfinite(number_in(self.sheet.value(row, epoch)))
+
+    def _looks_apart(self, row, found):
+        """Whether a row may be something else than the next epoch: a label in it, or none near."""
+        span = range(min(self.columns.values()) - 1, max(self.columns.values()) + 1)
+        texts = [text for c in span if isinstance(text := self.sheet.value(row, c), str)]
+        if any(map(_SUMMARY.search, texts)):
+            return True
+        if "epoch" in self.columns:
+            return not self._is_counted(row)
+        return bool(found) and row - found[-1] > 1
+
+    def _is_summary(self, row, found):
+        """Whether a row's weights are the averages, sums and so on of those above."""
+        right = checked = 0
+        for name in WEIGHT_NAMES & self.columns.keys():
+            column = self.columns[name]
+            value = number_in(self.sheet.value(row, column))
+            above = np.array([number_in(self.sheet.value(n, column)) for n in found])
+            above = above[np.isfinite(above)]
+            if np.isfinite(value) and len(above):
+                options = [above.mean(), above.sum(), above.min(), above.max(), np.median(above)]
+                options += [above.std(), above.std(ddof=1) if len(above) > 1 else 0, len(above)]
+                checked += 1
+                right += np.isclose(value, options, rtol=1e-4, atol=1e-9).any()
+        return checked == right
+
+    def set_in_all_rows(self, name, address, value):
+        """Take a constant from a single cell."""
         self.cells[name] = address
         self.values[name] = np.full(len(self.rows), value)
+
+    @property
+    def checkable(self):
+        absent = np.full(len(self.rows), np.nan)
+        given = np.array([self.values.get(name, absent) for name in sorted(GIVEN_NAMES)])
+        return (np.isfinite(given) & (np.abs(given) < LARGEST)).all(0)
+
+    @property
+    def steps(self):
+        """How many epochs follow from each row to the next, (rows − 1,); NaN: another run."""
+        counted = self.values.get("epoch", np.full(len(self.rows), np.nan))
+        steps, adjacent = np.diff(counted), np.diff(self.rows) == 1
+        return np.where(np.isfinite(steps), steps, np.where(adjacent, 1, np.nan))
+
+    def settle_constants(self, labelled):
+        """Find what each input and target should be in all rows of a run: `constants`.
+
+        It is the one beside a label, where some row has it, else that of the run's first row.
+        It takes the place of cells without a number; `stated` keeps what stands in the cells.
+
+        Args:
+            labelled: name → the numbers beside its labels.
+        """
+        starts = np.concatenate([[0], np.flatnonzero(~(self.steps >= 0)) + 1, [len(self.rows)]])
+        self.stated = {n: self.values[n] for n in sorted(CONSTANT_NAMES & self.columns.keys())}
+        for name, stated in self.stated.items():
+            self.constants[name] = stated.copy()
+            known = {value for value in labelled.get(name, ()) if value in stated}
+            for start, end in zip(starts[:-1], starts[1:]):
+                finite = stated[start:end][np.isfinite(stated[start:end])]
+                if len(known) == 1 and known & {*finite}:
+                    finite = [*known]
+                self.constants[name][start:end] = finite[0] if len(finite) else np.nan
+            self.values[name] = np.where(np.isfinite(stated), stated, self.constants[name])
 
     def address(self, name, k):
         """The address of a column's cell in data row k; a single cell is absolute."""
@@ -172,95 +202,18 @@ class Table:
             return absolute(self.cells[name])
         return address_of(self.rows[k], self.columns[name])
 
-
-def _labelled(rows, headers):
-    """Yield (canonical name, address, value) of numbers to the right of a label, or else below.
-
-    A header of a table is not a label, except η: it may stand in the same row.
-    """
-    skip = {(n, c) for n, columns in headers for name, c in columns.items() if name != "eta"}
-    for number, row in rows.items():
-        for column, text in enumerate(row, start=1):
-            if (number, column) not in skip and (name := canonical_name(text)):
-                for place in ((number, column + 1), (number, column + 2), (number + 1, column)):
-                    value = number_in(cell_at(rows, *place))
-                    if np.isfinite(value):
-                        yield name, address_of(*place), value
-                        break
+    def note_what_is_left(self):
+        """Say which rows cannot be checked, once the constants are known."""
+        left = np.flatnonzero(~self.checkable)
+        if left.size and self.checkable.any():
+            self.unchecked.append(
+                f"{left.size} of {len(self.rows)} rows could not be checked, the first is row "
+                f"{self.rows[left[0]]}: a weight, input or target in it is not a number."
+            )
 
 
-def find_tables(sheets):
-    """Find all tables that can be checked, and say why others cannot.
-
-    Args:
-        sheets: what `reading.read_sheets` returns.
-
-    Returns:
-        (tables, sentences, labels): labels is a dict sheet name → [(name, address, value)],
-        the numbers beside a label, first those of the sheet, then those of sheets without
-        a table.
-    """
-    headers = {sheet: [*_find_headers(rows)] for sheet, rows in sheets.items()}
-    labels = {sheet: [*_labelled(rows, headers[sheet])] for sheet, rows in sheets.items()}
-    elsewhere = [
-        (name, f"'{sheet}'!{address}", value)
-        for sheet, found in labels.items()
-        if not headers[sheet]
-        for name, address, value in found
-    ]
-    tables, problems = [], []
-    for sheet, rows in sheets.items():
-        labels[sheet] += elsewhere
-        first = {name: (address, value) for name, address, value in reversed(labels[sheet])}
-        for number, columns in headers[sheet]:
-            span = range(min(columns.values()), max(columns.values()) + 1)
-            later = [n for n, c in headers[sheet] if n > number and {*span} & {*c.values()}]
-            last_row = min(later, default=max(rows) + 1) - 1
-            table = Table(sheet, number, columns, rows, last_row, first)
-            where = f"{sheet}, row {number}"
-            if missing := [s.name for s in GIVEN if s.name not in table.values]:
-                problems.append(
-                    f"The table in {where} has no column, and no labelled cell, for "
-                    f"{', '.join(missing)}: without them its rows cannot be computed."
-                )
-            elif table.checkable.any():
-                tables.append(table)
-            else:
-                problems.append(
-                    f"The table in {where} has a header, but no row under it has numbers for all "
-                    "weights, inputs and targets."
-                )
-    return tables, problems, labels
-
-
-# --- The learning rate -------------------------------------------------------------
-
-_RATE = re.compile(
-    r"(?:η|\beta|\blr|learning[ _-]*rate|(?:α|\balpha)(?=\s*[:=]))\s*(?:[:=]|is)?\s*"
-    r"(\d*[.,]?\d+(?:e-?\d+)?)(?!\s*[%/\d.,])",
-    re.IGNORECASE,
-)
-
-
-def stated_rates(table, rows, labels, alone):
-    """The learning rates that a sheet states, the likeliest first.
-
-    Args:
-        rows: the cells of the table's sheet.
-        labels: the numbers beside a label, as `find_tables` gives them.
-        alone: no other table stands in the sheet.
-
-    Returns:
-        A list of (η, where it stands, whether that is a cell).
-    """
-    span = range(min(table.columns.values()) - 1, max(table.columns.values()) + 1)  # and epoch
-    cells = [(value, address, True) for name, address, value in labels if name == "eta"]
-    above, beside = [], []
-    for number, row in rows.items():
-        for column, text in enumerate(row, start=1):
-            if isinstance(text, str) and len(text) < 80 and (found := _RATE.search(text)):
-                place = (number_in(found[1]), f"the text in {address_of(number, column)}", False)
-                (above if column in span else beside).append(place)
-    if found := _RATE.search(table.sheet):
-        above.append((number_in(found[1]), "the sheet's name", False))
-    return cells + above + beside if alone else above + cells
+def _rows(numbers):
+    """Row 5, or Rows 5 to 9."""
+    if len(numbers) == 1:
+        return f"Row {numbers[0]}"
+    return f"{len(numbers)} rows from row {numbers[0]} to {numbers[-1]}"

@@ -1,31 +1,39 @@
-"""Compares the weights of a table from row to row, and finds the learning rate behind them.
+"""Compares the weights of a table from row to row.
 
 An update is checked with the gradient that stands in the table's own row, so a wrong
-gradient is reported once, as a gradient, in `columns.py`.
+gradient is reported once, as a gradient, in `columns.py`. Where a table shows only some of
+the epochs, those between are calculated.
 """
 
-from typing import NamedTuple
+from functools import partial
 
 import numpy as np
 import sympy
-from openpyxl.utils import get_column_letter
 
-from backprop import GRADIENT_SYMBOLS, GRADIENTS, WEIGHTS
+import backprop
+from backprop import GIVEN, GRADIENT_SYMBOLS, GRADIENTS, WEIGHTS
+from grading.causes import Content, not_numbers, typed_over
 from grading.columns import (
-    cell_text,
+    STALE,
     compare,
+    describe,
     expected_formula,
+    follows_from,
+    in_style,
     missing_result,
-    not_numbers,
-    typed_over,
+    stale_rows,
 )
+from grading.differences import update_differences
+from grading.filling import Filling
 from grading.mistakes import UPDATE, UPDATE_MISTAKES, UPDATE_SYMBOLS
+from grading.quantities import GIVEN_NAMES
 from grading.reading import absolute
-from grading.rounding import RELATIVE, STORED
+from grading.rounding import RELATIVE
 
 _update_values = sympy.lambdify(
     UPDATE_SYMBOLS, [UPDATE, *UPDATE_MISTAKES.values()], modules="numpy"
 )
+LONGEST_STEP = 1000  # epochs between two rows
 
 
 class Updates:
@@ -36,7 +44,8 @@ class Updates:
         gradient: weight → its gradient, (rows,).
         moves, slack: weight → how far rounding may move the weight, (rows,), and the
             gradient, (rows − 1,).
-        rows: which updates can be checked, (rows − 1,).
+        steps: how many epochs lie between a row and the next, (rows − 1,).
+        rows: which updates can be checked, (rows − 1,). single: those of one epoch.
     """
 
     def __init__(self, checked):
@@ -46,7 +55,41 @@ class Updates:
         self.gradient = {s: checked.own[GRADIENT_SYMBOLS[s].name] for s in WEIGHTS}
         self.moves = {s: checked.uncertainty[s.name] for s in WEIGHTS}
         self.slack = {s: checked.uncertainty[GRADIENT_SYMBOLS[s].name][:-1] for s in WEIGHTS}
-        self.rows = table.checkable[:-1] & table.consecutive
+        self.steps = self._steps()
+        possible = (self.steps >= 0) & (self.steps <= LONGEST_STEP) & (self.steps % 1 == 0)
+        self.rows = table.checkable[:-1] & possible
+        self.single = self.rows & (self.steps == 1)
+
+    def _steps(self):
+        """The table's own steps; a gap is one epoch, unless a new run begins below it."""
+        table = self.checked.table
+        steps = table.steps.copy()
+        counted = "epoch" in table.values
+        start = np.array([table.values[s.name][0] for s in WEIGHTS])
+        for k in np.flatnonzero(np.isnan(steps)):
+            again = np.allclose([self.new[s][k] for s in WEIGHTS], start)
+            if not again and not counted:
+                steps[k] = 1
+        return steps
+
+    def note_unchecked(self):
+        """Say which updates cannot be checked; that a run begins again is no reason."""
+        table = self.checked.table
+        epochs = table.values.get("epoch", np.zeros(len(table.rows)))
+        left = table.checkable[:-1] & ~self.rows
+        again = left & ((epochs[1:] == epochs[0]) | np.isnan(self.steps))
+        lost = left & ~again
+        if lost.any() or again.sum() > self.rows.sum():
+            k = int((lost if lost.any() else again).argmax())
+            table.unchecked.append(
+                f"{int(left.sum())} updates could not be checked, the first from row "
+                f"{table.rows[k]} to {table.rows[k + 1]}: the epochs do not follow one another."
+            )
+
+    def filling(self, weight):
+        """What stands in a weight's column."""
+        table = self.checked.table
+        return Filling(table.sheet, table.rows, table.columns[weight.name])
 
     def tolerance(self, weight, eta, eta_error):
         """How far rounding may move the new weight, an array (rows − 1,)."""
@@ -62,7 +105,7 @@ class Updates:
         for weight in WEIGHTS:
             distance = self.new[weight] - self.old[weight] + eta * self.gradient[weight][:-1]
             good = np.abs(distance) <= self.tolerance(weight, eta, eta_error)
-            count += bool(good[self.rows].all())
+            count += bool(good[self.single].all())
         return count
 
     def estimates(self):
@@ -70,7 +113,7 @@ class Updates:
         found = []
         for weight in WEIGHTS:
             g, step = self.gradient[weight][:-1], self.old[weight] - self.new[weight]
-            use = self.rows & np.isfinite(step) & np.isfinite(g)
+            use = self.single & np.isfinite(step) & np.isfinite(g)
             g, step = g[use], step[use]
             if not (g**2).sum():
                 continue
@@ -80,134 +123,137 @@ class Updates:
             found.append((eta, 2 * error / (g**2).sum() + RELATIVE * abs(eta)))
         return found
 
-
-class Rate(NamedTuple):
-    """A table's learning rate.
-
-    Attributes:
-        eta: the number, or an array where each row has its own. None: nothing shows it.
-        error: how far it may be off.
-        source: where it stands, or "inferred"; None with eta.
-        in_cell: whether a formula can refer to its source.
-        other: the learning rate that the updates show, if that is another one.
-    """
-
-    eta: float | np.ndarray | None = None
-    error: float | np.ndarray = 0.0
-    source: str | None = None
-    in_cell: bool = False
-    other: float | None = None
+    def several_epochs(self, eta):
+        """What each row's weights are after `steps` epochs: weight → array (rows − 1,)."""
+        given = {s: self.checked.table.values[s.name][:-1].copy() for s in GIVEN}
+        left = np.where(self.rows, self.steps, 0)
+        for epoch in range(int(left.max(initial=0))):
+            row, go_on = backprop.spreadsheet_row(given), left > epoch
+            for weight, slope in GRADIENT_SYMBOLS.items():
+                given[weight] = np.where(go_on, given[weight] - eta * row[slope], given[weight])
+        return {weight: given[weight] for weight in WEIGHTS}
 
 
-def _inferred_rate(updates):
-    """The η that explains the most updates.
-
-    Returns:
-        (how many, η, its error); (0, None, 0) where no update can be checked.
-    """
-    options = [(0, None, 0)]
-    for eta, error in updates.estimates():
-        for short in (float(f"{eta:.{digits}g}") for digits in range(1, 5)):
-            if abs(short - eta) <= error + 1e-6 * abs(eta):
-                eta = short  # a number that somebody chose
-                break
-        options.append((updates.right(eta, error), eta, error))
-    if len(options) > 1:
-        del options[0]
-    return max(options, key=lambda option: (option[0], option[1] or 0, -option[2]))
-
-
-def learning_rate(updates, candidates):
-    """η as the sheet states it, else as the updates show it: a `Rate`.
-
-    Args:
-        candidates: what `tables.stated_rates` returns.
-    """
-    table = updates.checked.table
-    count, inferred, error = _inferred_rate(updates)
-    if "eta" in table.columns and len(table.rows) > 1:
-        eta = table.values["eta"][:-1]
-        other = inferred if count > updates.right(eta, STORED * eta) else None
-        return Rate(
-            eta,
-            STORED * np.abs(eta),
-            f"column {get_column_letter(table.columns['eta'])}",
-            False,
-            other,
-        )
-    read = [
-        (updates.right(eta, STORED * eta), eta, *place) for eta, *place in candidates if eta > 0
-    ]
-    if read:
-        most, eta, source, in_cell = max(read, key=lambda option: option[0])  # first of the best
-        if in_cell or most or count < len(WEIGHTS):
-            return Rate(
-                eta, STORED * eta, source, in_cell, inferred if count > max(most, 1) else None
-            )
-        table.notes.append(f"η = {eta:g} in {source} is not the η of the updates.")
-    if inferred is None:
-        return Rate()
-    return Rate(abs(inferred), error, "inferred")
-
-
-def check_update(updates, weight, rate, formulas):
+def check_update(updates, weight, rate, reader, recalculate):
     """Check the update of one weight, from each row to the next.
 
     Args:
-        rate: what `learning_rate` returns.
-        formulas: a function that returns the sheet's formulas, called when needed.
+        rate: what `rates.learning_rate` returns.
+        reader: a `references.Reader`. recalculate: a `filling.Recalculation`.
     """
-    table, name, eta, inferred = updates.checked.table, weight.name, rate.eta, rate.other
-    if eta is None or not updates.rows.any():
+    table, name, eta = updates.checked.table, weight.name, rate.eta
+    if eta is None or not len(updates.rows):
         return missing_result()
     got, tolerance = updates.new[weight], updates.tolerance(weight, eta, rate.error)
-    gradient = updates.gradient[weight]
-
-    def outcomes(other):
-        ours, others = table.values[name], table.values[other.name]
-        first = np.zeros(len(got), int)
-        return _update_values(
-            eta, ours[:-1], gradient[:-1], ours[first], gradient[first],
-            others[:-1], updates.gradient[other][:-1],
-        )  # fmt: skip
-
-    want = outcomes(weight)[0]
-    cells = table.values.get(GRADIENT_SYMBOLS[weight].name, gradient)[:-1]
+    gradient = updates.gradient[weight][:-1]
+    want = updates.old[weight] - eta * gradient
+    if not updates.single[updates.rows].all():
+        want = np.where(updates.steps == 1, want, updates.several_epochs(eta)[weight])
+        tolerance = tolerance * np.maximum(1, updates.steps)
+    cells = table.values.get(GRADIENT_SYMBOLS[weight].name, updates.gradient[weight])[:-1]
     follows = ~np.isfinite(got) & ~np.isfinite(cells + want)  # an error of the gradient goes on
     result, wrong = compare(got, want, tolerance, updates.rows & ~follows)
+    drift = _drift(updates, weight, eta, rate.error, wrong)
+    if drift.any():
+        wrong, result["verdict"] = drift, "wrong"
     if np.isscalar(eta) and eta == 0:  # no training, so no update is right
-        wrong = updates.rows & (gradient[:-1] != 0)
-        result |= {"verdict": "wrong" if wrong.any() else "right", "rows_wrong": int(wrong.sum())}
-    if not wrong.any():
+        wrong = updates.rows & (gradient != 0)
+        result["verdict"] = "wrong" if wrong.any() else "right"
+    before = np.isfinite(updates.old[weight]) & np.isfinite(cells)
+    inherited = ~np.isfinite(got) & ~before
+    if inherited.any():
+        wrong, result["verdict"] = wrong | inherited, "wrong"
+    result["rows_wrong"] = int(wrong.sum())
+    filling = updates.filling(weight)
+    stale = stale_rows(recalculate(filling)[1:], got, tolerance) & updates.single
+    rows = wrong if wrong.any() else stale
+    if not rows.any():
         return result
-    k = int(wrong.argmax())
-    result["first_wrong"] = table.address(name, k + 1)
-    result["formula"] = cell_text(formulas(), table, name, k + 1)
+    k = int(rows.argmax())
+    result |= describe(table, name, k + 1)
+    result["expected_formula"] = _expected(updates, weight, rate, k, result["formula"])
+    if stale.any() and (not wrong.any() or stale[wrong].all()):
+        return result | {"verdict": "wrong", "rows_wrong": int(rows.sum()), "cause": STALE}
+    unexplained = wrong & ~inherited
+    cause = _cause(updates, weight, rate, unexplained, tolerance, filling, reader)
+    if not unexplained.any():  # an error of the gradient, or of the weight above, goes on
+        cause = cause or follows_from([GRADIENT_SYMBOLS[weight].name])
+    return result | {"cause": cause}
+
+
+def _drift(updates, weight, eta, eta_error, wrong):
+    """Rows in which the updates so far add up to more than rounding can hide.
+
+    A weight that never moves, rounded to 6 digits, is near enough from row to row.
+    """
+    none = np.zeros(len(wrong), bool)
+    if wrong.any() or not updates.single.all() or not np.isscalar(eta):
+        return none
+    step = eta * updates.gradient[weight][:-1]
+    distance = np.abs(updates.new[weight] - updates.old[weight][0] + np.cumsum(step))
+    moves, count = updates.moves[weight][1:], np.arange(1, len(step) + 1)
+    slack = np.abs(eta) * updates.slack[weight] + np.abs(updates.gradient[weight][:-1]) * eta_error
+    limit = 8 * np.sqrt(count) * moves + 2 * np.cumsum(slack + RELATIVE * np.abs(step))
+    far = distance > limit + 2 * updates.moves[weight][0]
+    return far if far.any() and (updates.new[weight] == updates.old[weight]).all() else none
+
+
+def _expected(updates, weight, rate, k, theirs):
+    """The right update of the weight in data row k + 1, in the sheet's own addresses."""
+    table = updates.checked.table
     cells = {s: table.address(s, k) for s in (*table.columns, *table.cells)}
     symbol = GRADIENT_SYMBOLS[weight].name
     slope = cells.get(symbol) or f"({expected_formula(GRADIENTS[weight], cells)[1:]})"
     if rate.in_cell:
         factor = absolute(rate.source)
     else:
-        factor = cells.get("eta") or (f"{eta:.6g}" if eta else "η")
-    result["expected_formula"] = f"={cells[name]}-{factor}*{slope}"
+        factor = cells.get("eta") or (f"{rate.eta:.6g}" if rate.eta and rate.source else "η")
+    return in_style(f"={cells[weight.name]}-{factor}*{slope}", theirs)
+
+
+def _cause(updates, weight, rate, wrong, tolerance, filling, reader):
+    """Say why the updates of a weight are wrong, or None."""
+    table, name = updates.checked.table, weight.name
+    if not wrong.any():
+        return None
+    below = np.concatenate([[False], wrong])
+    wanted = {s.name for s in GRADIENTS[weight].free_symbols} | GIVEN_NAMES
+    typed = rate.eta if np.isscalar(rate.eta) and not rate.in_cell else None
+    explain = partial(update_differences, weight=weight, typed=typed)
+    content = Content(table, reader, name, filling, below, explain, wanted, above=True)
+    said = content.causes(
+        lambda rows: not_numbers(table, name, rows) or typed_over(table, name, filling, rows)
+    )
+    if said:
+        return said
+    if said == "":  # every formula is right in itself
+        origin = [c for c in updates.checked.wrong if c in content.used]
+        return follows_from(origin or [GRADIENT_SYMBOLS[weight].name])
+    if what := not_numbers(table, name, below):
+        return what
+    by_numbers = _from_numbers(updates, weight, rate, wrong, tolerance)
+    return by_numbers or typed_over(table, name, filling, below)
+
+
+def _from_numbers(updates, weight, rate, wrong, tolerance):
+    """The mistaken update of the catalogue that gives the numbers, or None."""
+    table, inferred = updates.checked.table, rate.other
+    eta, got = np.asarray(rate.eta, float), updates.new[weight]  # an array may overflow
 
     def fits(values):
         return bool((np.abs(got - values) <= tolerance)[wrong].all())
 
-    def named():
-        """The causes that give the student's numbers, the likeliest first."""
-        below = np.concatenate([[False], wrong])
-        yield not_numbers(table, name, below)
-        other_rate = f"another learning rate: {inferred or 0:.6g} in place of {np.ravel(eta)[0]:g}"
-        ordinary = inferred is not None and inferred > 0 and (inferred != 1 or np.ptp(eta) > 0)
-        if ordinary and fits(updates.old[weight] - inferred * gradient[:-1]):
-            yield other_rate
-        for other in (s for s in WEIGHTS if s != weight):
-            for text, values in zip(UPDATE_MISTAKES, outcomes(other)[1:]):
-                if fits(values):
-                    yield text.format(other=other)
-        yield typed_over(table, name, below, formulas())
-
-    result["cause"] = next((cause for cause in named() if cause), None)
-    return result
+    ordinary = inferred is not None and inferred > 0 and (inferred != 1 or np.ptp(eta) > 0)
+    if ordinary and fits(updates.old[weight] - inferred * updates.gradient[weight][:-1]):
+        return f"another learning rate: {inferred:.6g} in place of {np.ravel(eta)[0]:g}"
+    first = np.zeros(len(got), int)
+    ours, gradient = table.values[weight.name], updates.gradient[weight]
+    for other in (s for s in WEIGHTS if s != weight):
+        outcomes = _update_values(
+            eta, ours[:-1], gradient[:-1], ours[first], gradient[first],
+            table.values[other.name][:-1], updates.gradient[other][:-1],
+        )  # fmt: skip
+        for text, values in zip(UPDATE_MISTAKES, outcomes[1:]):
+            if fits(values):
+                return text.format(other=other)
+    return None

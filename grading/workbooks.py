@@ -10,110 +10,32 @@ A file may be hostile: nothing in it is run, and it is read in another process w
 limit on time and memory. The other modules of this package do the single steps.
 """
 
+import ast
 import concurrent.futures
-import json
+import glob
 import multiprocessing
 import os
+import signal
 import sys
-from functools import cache
+from pathlib import Path
 
-import numpy as np
-from defusedxml.common import DefusedXmlException
 from pebble import ProcessExpired, ProcessPool
 from tqdm import tqdm
 
-from backprop import GRADIENT_SYMBOLS
 from grading import report, your_turn
-from grading.columns import CheckedTable, check_column
-from grading.quantities import (
-    COMPUTED_NAMES,
-    FORMULAS,
-    UPDATES,
-    column_name,
-)
-from grading.reading import (
-    RESAVE,
-    Unreadable,
-    cell_at,
-    is_formula,
-    look_at_container,
-    read_sheets,
-    shown,
-)
-from grading.tables import canonical_name, find_tables, forget_headers, stated_rates
-from grading.updates import Updates, check_update, learning_rate
+from grading.headers import forget_headers
+from grading.reading import RESAVE, Unreadable, look_at_container, read_workbook
+from grading.verdicts import check_book
 
 try:
     import resource
-except ImportError:  # Windows: the limits on size, in `reading.py`, still hold
+except ImportError:  # Windows, which has no such limit: those on size, in `reading.py`, hold
     resource = None
 
 # What checking one file may use.
 SECONDS = 10
-MEMORY = 700 * 2**20  # on top of the 200 to 300 MB that a process needs to start
-
-
-@np.errstate(all="ignore")  # a student's numbers may overflow
-def check_table(table, candidates, formulas):
-    """Check one table.
-
-    Args:
-        candidates: the learning rates that its sheet states, see `tables.stated_rates`.
-        formulas: a function that returns the cells of its sheet as formulas.
-
-    Returns:
-        A dict, as in "tables" of `check_workbook`.
-    """
-    checked = CheckedTable(table)
-    columns = {column_name(symbol): check_column(checked, symbol, formulas) for symbol in FORMULAS}
-    updates = Updates(checked)
-    rate = learning_rate(updates, candidates)
-    for weight, symbol in UPDATES.items():
-        columns[column_name(symbol)] = check_update(updates, weight, rate, formulas)
-    eta = None if rate.eta is None else float(np.ravel(rate.eta)[0])
-    return {
-        "sheet": shown(table.sheet),
-        "header_row": table.header_row,
-        "eta": eta or None,
-        "eta_source": rate.source if eta else None,
-        "columns": columns,
-    }
-
-
-def _check_sheets(path, sheets):
-    """Check all tables of a workbook: (their results, sentences)."""
-    read = cache(lambda: read_sheets(path, values=False))
-    tables, notes, labels = find_tables(sheets)
-    empty = any(
-        not np.isfinite(table.values[name]).any()
-        for table in tables
-        for name in COMPUTED_NAMES & table.values.keys()
-    )
-    if (not tables or empty) and _without_values(sheets, read()):
-        raise Unreadable(f"Its formulas carry no values: {RESAVE}.")
-    if not tables:
-        raise Unreadable(
-            " ".join(notes)
-            or "No table of this network was found. Its header row must name the weights "
-            "w1 to w8, i1, i2, t1, t2 and computed columns such as h1, a_h1 or dE/dw1."
-        )
-    results = []
-    for table in tables:
-        rows = sheets[table.sheet]
-        alone = sum(other.sheet == table.sheet for other in tables) == 1
-        candidates = stated_rates(table, rows, labels[table.sheet], alone)
-        result = check_table(table, candidates, lambda sheet=table.sheet: read()[sheet])
-        results.append(result)
-        unknown = [
-            text
-            for text in rows[table.header_row]
-            if isinstance(text, str) and not canonical_name(text)
-        ]
-        if unknown and any(c["verdict"] == "missing" for c in result["columns"].values()):
-            names = ", ".join(f"'{shown(text, 30)}'" for text in unknown[:20])
-            table.notes.append(f"Headers that were not recognised: {names}.")
-        notes += [f"{shown(table.sheet)}, row {table.header_row}: {note}" for note in table.notes]
-    return results, notes
+MEMORY = 700 * 2**20  # on top of the 200 to 300 MB that a process needs to start; Linux only
+INTERRUPTED = 130  # the exit status after Ctrl-C
 
 
 def check_without_limits(path):
@@ -122,71 +44,39 @@ def check_without_limits(path):
     forget_headers()
     try:
         notes = look_at_container(path)
-        sheets = read_sheets(path, values=True)
+        book = read_workbook(path)
     except Unreadable as error:
         return _unreadable(path, str(error))
     except MemoryError:
         return _unreadable(path, "It needs too much memory: keep the sheets with the table only.")
     except Exception as error:  # noqa: BLE001  a damaged file may fail anywhere
-        if any(isinstance(e, DefusedXmlException) for e in (error, error.__context__)):
-            what = "It declares XML entities, which no spreadsheet program does"
-        else:
-            what = f"It is damaged ({type(error).__name__})"
-        return _unreadable(path, f"{what}: {RESAVE}.")
+        return _unreadable(path, f"It is damaged ({type(error).__name__}): {RESAVE}.")
     answers = []
     try:
-        answers, about_answers = _check_answers(path, sheets)
+        answers, about_answers = _check_answers(book)
         notes += about_answers
-        tables, sentences = _check_sheets(path, sheets)
+        verdict, tables, sentences = check_book(book)
     except Unreadable as error:
         return _unreadable(path, str(error)) | {"answers": answers}
+    except MemoryError:
+        return _unreadable(path, "It needs too much memory: keep the sheets with the table only.")
     except Exception as error:  # noqa: BLE001  the other files are still checked
         return _unreadable(path, f"The checker failed on it, which is a bug ({error!r:.200}).")
-    notes += sentences
-    gradients = [column_name(symbol) for symbol in GRADIENT_SYMBOLS.values()]
-    absent = min(
-        ([g for g in gradients if t["columns"][g]["verdict"] == "missing"] for t in tables), key=len
-    )
-    if absent:
-        notes.append(
-            f"Incomplete: no table has all eight gradients; not found: {', '.join(absent)}."
-        )
-    wrong = any(c["verdict"] == "wrong" for t in tables for c in t["columns"].values())
-    verdict = "wrong" if wrong or absent else "right"
     return {
         "file": path,
         "verdict": verdict,
         "tables": tables,
         "answers": answers,
-        "notes": notes,
+        "notes": notes + sentences,
     }
 
 
-def _check_answers(path, sheets):
+def _check_answers(book):
     """The eight answers on the sheet *Your turn*, if there is one: see `your_turn.py`."""
-    names = (your_turn.SHEET, f"{your_turn.SHEET} (hidden)")
-    name = next((name for name in names if name in sheets), None)
-    if name is None:
+    sheet = book.sheet(your_turn.SHEET)
+    if sheet is None:
         return [], []
-    read = cache(lambda: read_sheets(path, values=False)[name])
-
-    def formula(row, column):
-        content = cell_at(read(), row, column)
-        return getattr(content, "text", content) if is_formula(content) else None
-
-    return your_turn.check_answers(lambda *at: cell_at(sheets[name], *at), formula)
-
-
-def _without_values(sheets, formulas):
-    """Say whether most formulas have no stored value."""
-    cells = [
-        cell_at(sheets[sheet], number, column) is None
-        for sheet, rows in formulas.items()
-        for number, row in rows.items()
-        for column, content in enumerate(row, start=1)
-        if content is not None and is_formula(content)
-    ]
-    return bool(cells) and sum(cells) > len(cells) / 2
+    return your_turn.check_answers(sheet.value, sheet.formula_text)
 
 
 def _unreadable(path, reason):
@@ -197,11 +87,80 @@ def _unreadable(path, reason):
 
 
 def limit_memory():
-    """In a new process: allow `MEMORY` more than it has now."""
+    """In a new process: allow `MEMORY` more than it has now. Linux only."""
     if resource and os.path.exists("/proc/self/statm"):
         with open("/proc/self/statm") as file:
             now = int(file.read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (now + MEMORY, now + MEMORY))
+
+
+def _start_process():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this
+    limit_memory()
+
+
+def check_one_by_one(paths):
+    """Check many workbooks on all cores, each within `SECONDS` and `MEMORY`.
+
+    Args:
+        paths: .xlsx files.
+
+    Yields:
+        A dict as `check_workbook` returns it for each path, in order, as soon as it is there.
+    """
+    _need_main_guard()
+    paths = [str(path) for path in paths]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    pool = ProcessPool(
+        max_workers=max(1, min(cores, len(paths))),
+        initializer=_start_process,
+        context=multiprocessing.get_context("spawn"),  # new processes: they import this anew
+    )
+    try:
+        futures = [
+            pool.schedule(check_without_limits, args=(path,), timeout=SECONDS) for path in paths
+        ]
+        for path, future in zip(paths, futures):
+            yield _result_of(path, future)
+    finally:  # also where the caller stops early: nothing more is started
+        pool.stop()
+        pool.join()
+
+
+def _result_of(path, future):
+    try:
+        return future.result()
+    except concurrent.futures.TimeoutError:
+        reason = f"It took longer than {SECONDS} seconds: keep the sheets with the table only."
+        return _unreadable(path, reason)
+    except ProcessExpired:
+        return _unreadable(path, f"The process that read it stopped: {RESAVE}.")
+
+
+def _need_main_guard():
+    """Refuse a script that would be run again, whole, by each of the new processes.
+
+    Raises:
+        RuntimeError: what to write.
+    """
+    frame = sys._getframe()
+    while frame.f_back:
+        frame = frame.f_back
+    main, source = sys.modules["__main__"], None
+    if frame.f_globals is vars(main) and frame.f_code.co_name == "<module>":
+        source = getattr(main, "__file__", None)
+    if not source or not source.endswith(".py") or not os.path.exists(source):
+        return
+    for statement in ast.parse(Path(source).read_bytes()).body:
+        inside = statement.lineno <= frame.f_lineno <= statement.end_lineno
+        if inside and not (
+            isinstance(statement, ast.If) and "__name__" in ast.dump(statement.test)
+        ):
+            raise RuntimeError(
+                f"{os.path.basename(source)} starts new processes, and each would run it again: "
+                "put the call into a function, and call that under "
+                '`if __name__ == "__main__":`.'
+            )
 
 
 def check_workbooks(paths, progress=False):
@@ -213,31 +172,12 @@ def check_workbooks(paths, progress=False):
 
     Returns:
         A list of dicts as `check_workbook` returns them, in the order of `paths`.
+
+    Raises:
+        RuntimeError: a script without a main guard calls this.
     """
-    paths = [str(path) for path in paths]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    results = []
-    with ProcessPool(
-        max_workers=max(1, min(cores, len(paths))),
-        initializer=limit_memory,
-        context=multiprocessing.get_context("spawn"),  # new processes: they import this anew
-    ) as pool:
-        futures = [
-            pool.schedule(check_without_limits, args=(path,), timeout=SECONDS) for path in paths
-        ]
-        for path, future in tqdm(
-            zip(paths, futures), total=len(paths), unit="file", disable=not progress
-        ):
-            try:
-                results.append(future.result())
-            except concurrent.futures.TimeoutError:
-                reason = (
-                    f"It took longer than {SECONDS} seconds: keep the sheets with the table only."
-                )
-                results.append(_unreadable(path, reason))
-            except ProcessExpired:
-                results.append(_unreadable(path, f"The process that read it stopped: {RESAVE}."))
-    return results
+    checked = check_one_by_one(paths)
+    return [*tqdm(checked, total=len(paths), unit="file", disable=not progress)]
 
 
 def check_workbook(path):
@@ -249,12 +189,14 @@ def check_workbook(path):
         workbook in which no table has all eight gradients is "wrong", and a note says so.
         Each table is a dict with "sheet", "header_row", "eta" (that of the first row, if
         they differ), "eta_source" (a cell, a column, a text, the sheet's name, or
-        "inferred"; None if nothing shows η) and "columns": name → dict with "verdict"
-        ("right", "wrong" or "missing"), "rows_checked", "rows_wrong", "first_wrong" (a
+        "inferred"; None if nothing shows η), "unchecked" (sentences: what could not be
+        checked; with one, the workbook is "wrong") and "columns": name → dict with "verdict"
+        ("right", "wrong", "missing" or "unchecked"), "rows_checked", "rows_wrong", "first_wrong" (a
         cell), "formula", "expected_formula", "max_relative_error" and "cause", None
-        where there is nothing to say. The names are `quantities.COLUMN_NAMES`. "answers"
-        has one more such dict if there is a sheet *Your turn*, or none: its verdicts are
-        "CORRECT", "INCORRECT" or "NOT DONE", and do not change that of the workbook.
+        where there is nothing to say. The names are `quantities.COLUMN_NAMES`, and before
+        them those of inputs, targets and first weights that are wrong. "answers" has one
+        more such dict if there is a sheet *Your turn*, or none: its verdicts are "CORRECT",
+        "INCORRECT" or "NOT DONE", and do not change that of the workbook.
     """
     return check_workbooks([path])[0]
 
@@ -270,8 +212,12 @@ def check_command(files, as_json=False, csv=None):
         as_json: print one JSON object a line in place of reports.
         csv: the path of a CSV file for all verdicts, or None.
 
+    A pattern such as *.xlsx is expanded where the shell has not done it. The lock files of
+    open workbooks, ~$bob.xlsx, are passed over. Ctrl-C stops; what was checked is kept.
+
     Returns:
-        The exit status: 0 all right, 1 something wrong, 2 a file could not be checked.
+        The exit status: 0 all right, 1 something wrong, 2 a file could not be checked, 130
+        interrupted.
 
     Raises:
         ValueError, FileNotFoundError: see `report.refuse_csv`.
@@ -279,12 +225,40 @@ def check_command(files, as_json=False, csv=None):
     for stream in (sys.stdout, sys.stderr):  # whatever a console or a pipe is set to
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    files = _expanded(files)
     if csv:  # before the work, not after it
         report.refuse_csv(csv, files)
-    results = check_workbooks(files, progress=len(files) > 1)
+    results, interrupted = [], False
+    bar = tqdm(total=len(files), unit="file", disable=len(files) < 2)
+    checking = check_one_by_one(files)
+    try:
+        for result in checking:
+            results.append(result)
+            bar.update()
+    except KeyboardInterrupt:
+        interrupted = True
+    finally:
+        checking.close()
+        bar.close()
     for result in results:
-        print(json.dumps(result, ensure_ascii=False) if as_json else report.as_text(result))
+        text = report.as_json(result) if as_json else report.as_text(result)
+        print(text)
     if csv:
         report.write_csv(results, csv)
+    if interrupted:
+        print(f"Interrupted: {len(results)} of {len(files)} files were checked.", file=sys.stderr)
+        return INTERRUPTED
     verdicts = {result["verdict"] for result in results}
     return 2 if "unreadable" in verdicts else 1 if "wrong" in verdicts else 0
+
+
+def _expanded(files):
+    """The files that patterns stand for, without the lock files of open workbooks."""
+    found = []
+    for file in files:
+        pattern = glob.has_magic(str(file)) and not os.path.exists(file)
+        found += sorted(glob.glob(str(file))) if pattern else [file]
+        if pattern and not found:
+            found.append(file)  # it will be said that there is none
+    kept = [file for file in found if not os.path.basename(file).startswith("~$")]
+    return kept

@@ -75,6 +75,7 @@ def check_answers(value, formula):
         for symbol, row in ANSWER_ROWS.items()
     }
     place = {"sheet": SHEET, "header_row": ANSWERS_FIRST_ROW, "eta": None, "eta_source": None}
+    place["unchecked"] = []
     return [{**place, "columns": columns}], _changed(value, right)
 
 

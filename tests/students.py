@@ -9,7 +9,9 @@ import numpy as np
 import sympy
 
 from backprop import GRADIENT_SYMBOLS, WEIGHTS
-from grading import mistakes, workbooks
+from grading import mistakes, verdicts
+from grading.cells import Book, Formula, Sheet
+from grading.labels import Stated
 from grading.quantities import FORMULAS
 from grading.samples import Network, stored
 from grading.tables import Table
@@ -42,19 +44,20 @@ GRADIENTS = [
 ]
 
 
-def table(columns):
-    """The checker's table of these columns, as if read from a sheet of numbers, and the sheet."""
-    positions = {name: k for k, name in enumerate(columns, start=1)}
+def sheet_of(columns, live=()):
+    """A sheet of these columns. `live` holds the cells (row, column) that have some formula."""
     rows = zip(*(map(stored, column) for column in columns.values()))
-    sheet = {1: tuple(columns), **dict(enumerate(rows, start=2))}
-    return Table("Sheet1", 1, positions, sheet, len(sheet), {}), sheet
+    rows = {1: tuple(columns), **dict(enumerate(rows, start=2))}
+    return Sheet("Sheet1", rows, {place: Formula("NOW()", *place) for place in live})
 
 
-def check(columns, rate=None):
+def check(columns, rate=None, live=()):
     """Check columns without a file; the learning rate is known, or inferred."""
-    made, sheet = table(columns)
-    candidates = [] if rate is None else [(rate, "A1", True)]
-    return workbooks.check_table(made, candidates, lambda: sheet)["columns"]
+    sheet = sheet_of(columns, live)
+    positions = {name: k for k, name in enumerate(columns, start=1)}
+    table = Table(sheet, 1, positions, len(sheet.rows))
+    candidates = [] if rate is None else [Stated(rate, "A1", True)]
+    return verdicts.check_table(table, candidates, Book([sheet]), {})["columns"]
 
 
 def wrong(result):

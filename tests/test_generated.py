@@ -36,7 +36,9 @@ def drawn(tmp_path_factory):
 
 
 @as_drawn
-@pytest.mark.parametrize("path", sorted((ROOT / "images").glob("*.png")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "images").glob("*.png")), ids=lambda path: path.name
+)
 def test_every_picture_is_the_one_that_the_code_draws(path, drawn):
     difference = compare_images(str(path), str(drawn / path.name), TOLERANCE)
     assert difference is None, difference

@@ -1,0 +1,192 @@
+"""Says why a column is wrong, from what stands in its cells: formulas, typed numbers, nothing.
+
+The formulas of a column are compared with the right one in `differences.py`. Where they are
+not the same from top to bottom, the cause says from which row on, and how to mend it.
+"""
+
+import datetime
+import re
+
+import numpy as np
+
+from grading import parsing
+from grading.reading import absolute, address_of, shown
+
+LONGEST = 120  # characters of a formula in a sentence
+_SQUARE_OF_MINUS = re.compile(r"(?:^|[(*/,^])\s*-\s*\$?[A-Z]{1,3}\$?\d+\s*\^")
+
+
+class Content:
+    """What stands in the wrong cells of a column.
+
+    Args:
+        table: a `tables.Table`. reader: its `references.Reader`.
+        name: the column. filling: its `filling.Filling`, of all data rows.
+        wrong: which rows are wrong, (rows,).
+        explain: an expression → its differences from the right one, a tuple of texts.
+        wanted: names of the quantities in the right formula.
+        above: whether the column is calculated from the row above, as the weights are.
+    """
+
+    def __init__(self, table, reader, name, filling, wrong, explain, wanted, above=False):
+        self.table, self.reader, self.name = table, reader, name
+        self.filling, self.wrong = filling, wrong
+        self.explain, self.wanted, self.above = explain, wanted, above
+        self.used = set()  # names of quantities in the formulas that were read
+
+    def causes(self, typed):
+        """Say why, for every kind of content in the wrong rows.
+
+        Args:
+            typed: what to say of wrong rows (rows,) without a formula: a text or None.
+
+        Returns:
+            A text; "" where every formula is right in itself; None where one cannot be read,
+            or where there is none.
+        """
+        kinds = dict.fromkeys(self.filling.form[self.wrong].tolist())
+        if [*kinds] == [-1]:
+            return None
+        parts = []
+        for form in kinds:
+            rows = self.wrong & self.filling.like(form)
+            texts = self._of_form(form, rows) if form >= 0 else typed(rows)
+            if texts is None:
+                return None
+            if texts:
+                parts.append((rows, texts))
+        if not parts:
+            return ""
+        everywhere = (
+            len(parts) == 1 and (self.filling.form == self.filling.form[-1])[self.above :].all()
+        )
+        if everywhere:
+            return parts[0][1]
+        return "; ".join(f"{self._where(rows)}: {text}" for rows, text in parts) + self._mend()
+
+    def _of_form(self, form, rows):
+        """The differences of one formula, told from the rows in which it stands."""
+        ks = np.flatnonzero(rows)
+        first = self._differences(form, ks[0])
+        if first is None:
+            return None
+        texts = [*first]
+        if len(ks) > 1:  # in its first row, a reference that moves may still be right
+            texts += [t for t in self._differences(form, ks[1]) or () if t not in first]
+            texts = [t for k, t in enumerate(texts) if not _same_but_for_row(t, texts[:k])]
+        if not texts:
+            return ""
+        pitfall = _SQUARE_OF_MINUS.search(self.filling.forms[form].text)
+        hint = " (in a spreadsheet, −x^2 is (−x)²)" if pitfall else self._pasted(form, ks[0])
+        return "; ".join(texts) + hint + self._moving(form, ks[0], first)
+
+    def _pasted(self, form, k):
+        """Say from which other column of the row above a formula was copied to the side."""
+        row, sheet = self.filling.rows[k - 1] if k else None, self.table.sheet
+        if row is None or self.filling.like(form).all():
+            return ""
+        theirs = parsing.relative(*self.filling.forms[form])
+        for column, name in self.reader.names.items():
+            formula = sheet.formulas.get((row, column))
+            if formula and column != self.filling.column and parsing.relative(*formula) == theirs:
+                return f" (it is the formula of {name}, in {address_of(row, column)}, copied here)"
+        return ""
+
+    def _differences(self, form, k):
+        row, column = self.filling.rows[k], self.filling.column
+        formula = self.table.sheet.formulas[row, column]
+        expression = self.reader.read(formula, row, column, k - self.above, self.wanted)
+        if expression is None:
+            return None
+        self.used |= {symbol.name for symbol in expression.free_symbols}
+        return self.explain(expression)
+
+    def _moving(self, form, k, texts):
+        """Name a reference out of the table that should not move down with the row."""
+        same = np.flatnonzero(self.filling.like(form))
+        start = same[same >= self.above][0]
+        if start == k:
+            start, k = k, next((other for other in same if other > k), k)
+            texts = self._differences(form, k) or ()
+        before = self._differences(form, start) or ()
+        if start == k or texts == before:
+            return ""
+        parsed = self.filling.parsed(form, self.reader.book.names)
+        row, column = self.filling.rows[start], self.filling.column
+        moving = []
+        for reference in parsed.references.values():
+            place = reference.cell(row, column)
+            sheet = self.reader.book.sheet(reference.sheet) if reference.sheet else self.table.sheet
+            own = sheet is self.table.sheet and place[1] in self.reader.names
+            in_table = own and place[0] in self.reader.index
+            if not (reference.row_fixed or in_table or place[0] == row):
+                moving.append(self.reader.address(sheet, *place))
+        if not moving:
+            return ""
+        mend = ""
+        if not before:  # it was right there
+            mend = f": write {', '.join(map(absolute, moving))}"
+        return f" ({', '.join(moving)} moves down with the row{mend})"
+
+    def _where(self, rows):
+        """Which rows, in words: from AB35 on; in AB7; in AB7 to AB9."""
+        first, last = np.flatnonzero(rows)[[0, -1]]
+        start, end = self.table.address(self.name, first), self.table.address(self.name, last)
+        if first == last:
+            return f"in {start}"
+        if not rows[first : last + 1].all():
+            return f"in {rows.sum()} cells, the first {start}"
+        return f"from {start} on" if last == len(rows) - 1 else f"from {start} to {end}"
+
+    def _mend(self):
+        """What stood above the first wrong row, and that it is to be copied."""
+        first = int(self.wrong.argmax())
+        right = ~self.wrong & (self.filling.form >= 0)
+        source = next((k for k in range(first - 1, -1, -1) if right[k]), None)
+        where = "above" if source is not None else "below"
+        if source is None:
+            source = next((k for k in range(first, len(right)) if right[k]), None)
+        if source is None:
+            return ""
+        text = self.table.sheet.formula_text(self.filling.rows[source], self.filling.column)
+        address = self.table.address(self.name, source)
+        return f". The formula {where}, {shown(text, LONGEST)}, is right: copy {address} over them"
+
+
+def _same_but_for_row(text, others):
+    """Whether one of some texts says the same of another row."""
+    bare = text.translate(_NO_DIGITS)
+    return any(bare == other.translate(_NO_DIGITS) and "cell" in text for other in others)
+
+
+_NO_DIGITS = str.maketrans("", "", "0123456789")
+
+
+def not_numbers(table, name, wrong):
+    """Empty cells, text, errors and dates in place of numbers, if all wrong rows have them."""
+    raw = [table.raw[name][k] for k in np.flatnonzero(wrong)]
+    if np.isfinite(table.stated.get(name, table.values[name])[wrong]).any():
+        return None
+    first = table.address(name, int(wrong.argmax()))
+    if all(value is None for value in raw):
+        below = wrong[wrong.argmax() :].all() and not wrong[0]
+        return f"not copied down: empty from {first} on" if below else "cells are empty"
+    value = next(value for value in raw if value is not None)
+    if isinstance(value, (datetime.date, datetime.time)):
+        return "a date in place of a number"
+    if isinstance(value, str) and value.startswith("#"):
+        return f"the error {shown(value, 20)} in place of a number"
+    if isinstance(value, (int, float)):
+        return "a number that is too large"
+    return f"text in place of a number: '{shown(value, 20)}'"
+
+
+def typed_over(table, name, filling, wrong):
+    """Numbers in the wrong rows where other rows of the column have formulas."""
+    live = filling.form >= 0
+    if not live.any() or live[wrong].any():
+        return None
+    got, first = table.values[name], int(wrong.argmax())
+    if first and wrong[first:].all() and (got[first:] == got[first - 1]).all():
+        return f"not copied down: {table.address(name, first - 1)} is repeated as a number"
+    return "numbers typed over the formulas"

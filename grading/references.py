@@ -1,0 +1,125 @@
+"""Reads what the formulas of a table say: an expression over the network's quantities.
+
+A reference to the table's own row is the quantity of its column; one to another row is that
+quantity "of the row above", "of the first row", "of row 7". A labelled cell outside the
+table is the quantity that its label names, an unlabelled one the quantity whose value it
+holds. A cell of a column that the network does not know is replaced by its own formula.
+Empty cells, headers and texts are called what they are.
+"""
+
+import sympy
+
+from grading import parsing
+from grading.filling import parse
+from grading.headers import canonical_name
+from grading.mistakes import ETA, of_row
+from grading.quantities import CONSTANT_NAMES, WEIGHT_NAMES
+from grading.reading import address_of, number_in, on_sheet
+
+DEEPEST = 6  # columns of a student's own that lead to one another
+MOST = 40  # cells that one formula is put together from
+
+
+class Reader:
+    """Reads the formulas of one table.
+
+    Args:
+        book: the workbook. table: see `tables.Table`.
+        labels: (sheet title, row, column) → canonical name, of the numbers beside a label.
+
+    Attributes:
+        rate_cell: (sheet title, row, column) of η, once it is known.
+    """
+
+    def __init__(self, book, table, labels):
+        self.book, self.table, self.labels, self.rate_cell = book, table, labels, None
+        self.names = {column: name for name, column in table.columns.items()}
+        for column, text in enumerate(table.sheet.rows[table.header_row], start=1):
+            inside = min(self.names) <= column <= max(self.names)
+            if inside and column not in self.names and (name := canonical_name(text)):
+                self.names[column] = name  # the same column once more
+        self.index = {row: k for k, row in enumerate(table.rows)}
+
+    def read(self, formula, row, column, here, wanted=()):
+        """Read a formula.
+
+        Args:
+            formula: a `cells.Formula` on the table's sheet.
+            row, column: the cell that it stands in.
+            here: the number of the data row whose quantities have no "of the row above".
+            wanted: names of quantities, preferred where a cell may be one of several.
+
+        Returns:
+            A SymPy expression, or None where the formula cannot be read.
+        """
+        self.here, self.wanted, self.left, self.row = here, wanted, MOST, row
+        return self._expression(self.table.sheet, formula, row, column, 0)
+
+    def _expression(self, sheet, formula, row, column, depth):
+        parsed = parse(formula, self.book.names)
+        if parsed is None or depth > DEEPEST:
+            return None
+        meanings = {}
+        for symbol, reference in parsed.references.items():
+            other = self.book.sheet(reference.sheet) if reference.sheet else sheet
+            if other is None:
+                return None
+            place = reference.cell(row, column)
+            meanings[symbol] = self._meaning(other, *place, reference.row_fixed, depth)
+        return parsing.replace(parsed.expression, meanings)
+
+    def _meaning(self, sheet, row, column, fixed, depth):
+        """What one cell is: a symbol, or the expression of its own formula."""
+        if sheet is self.table.sheet and column in self.names:
+            if row == self.table.header_row:
+                return sympy.Symbol(f"the header cell {address_of(row, column)}")
+            if row in self.index:
+                return self._of_row(sympy.Symbol(self.names[column]), row, fixed)
+        address = self.address(sheet, row, column)
+        for name, cell in self.table.cells.items():
+            if cell == address:
+                return sympy.Symbol(name)
+        value, formula = sheet.value(row, column), sheet.formulas.get((row, column))
+        if value is None and not formula:
+            return sympy.Symbol(f"the empty cell {address}")
+        if name := self._quantity_at(sheet, row, column, value):
+            return sympy.Symbol(name)
+        if formula and self.left > 0:
+            self.left -= 1
+            inner = self._expression(sheet, formula, row, column, depth + 1)
+            if inner is not None:
+                return inner
+        kind = "text" if isinstance(value, str) else "cell"
+        return sympy.Symbol(f"the {kind} {'in ' * (kind == 'text')}{address}")
+
+    def address(self, sheet, row, column):
+        """The address of a cell as a formula on the table's sheet writes it."""
+        address = address_of(row, column)
+        return address if sheet is self.table.sheet else on_sheet(sheet.title, address)
+
+    def _of_row(self, symbol, row, fixed):
+        """A quantity of the table, said with its row where that is another one."""
+        values, k, here = self.table.values, self.index[row], self.here
+        if symbol.name == "eta":
+            return ETA
+        constant = symbol.name in CONSTANT_NAMES and symbol.name in values
+        if k == here or (constant and values[symbol.name][k] == values[symbol.name][here]):
+            return symbol
+        if k == 0 and fixed:
+            return of_row(symbol, "first row")
+        where = {-2: "row two above", -1: "row above", 0: "same row", 1: "row below"}
+        distance = k - self.index.get(self.row, here)
+        return of_row(symbol, where.get(None if fixed else distance, f"row {row}"))
+
+    def _quantity_at(self, sheet, row, column, value):
+        """The quantity that a cell outside the table holds, by its label or else its value."""
+        place, values = (sheet.title, row, column), self.table.values
+        name, number = self.labels.get(place), number_in(value)
+        if place == self.rate_cell or (name == "eta" and self.rate_cell is None):
+            return ETA.name
+        if name in WEIGHT_NAMES and sheet is self.table.sheet:
+            return of_row(name, "input block").name
+        same = [n for n in sorted(CONSTANT_NAMES) if n in values and values[n][0] == number]
+        if name:
+            return name if name in same else None
+        return next((n for n in same if n in self.wanted), same[0] if same else None)
