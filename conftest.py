@@ -25,7 +25,7 @@ from grading.notebooks import SECONDS
 from guard import problems, promise
 from handed_in import STATUS, HandedIn, LessonCell, grade_of, properties, section_of
 
-ROOT = Path(__file__).parent
+ROOT = Path(__file__).resolve().parent
 SANITIZE = ROOT / "tests" / "nbval_sanitize.cfg"
 SUBMISSIONS = ROOT / "submissions"
 
@@ -228,8 +228,9 @@ def show_grades(terminalreporter):
         for report in reports
         if "note" in properties(report)
     ]
+    notes += [f"{folder}: no notebook" for folder in without_notebook(terminalreporter.config)]
     if notes:
-        terminalreporter.section("added cells")
+        terminalreporter.section("notes")
         for note in notes:
             terminalreporter.line(note)
     if found:
@@ -241,6 +242,14 @@ def show_grades(terminalreporter):
             terminalreporter.line(line)
         terminalreporter.line(grades.most_frequent_mistakes(found))
         terminalreporter.line(grades.seconds_of_each(found))
+
+
+def without_notebook(config):
+    """The folders of students who handed in no notebook, if the whole class is graded."""
+    if SUBMISSIONS not in (Path(argument).resolve() for argument in config.args):
+        return []
+    folders = [folder for folder in sorted(SUBMISSIONS.iterdir()) if folder.is_dir()]
+    return [f.relative_to(ROOT) for f in folders if not any(f.rglob("*.ipynb"))]
 
 
 # --- Mutation ----------------------------------------------------------------------

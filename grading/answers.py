@@ -70,7 +70,9 @@ def numbers(function, name, arguments):
         except (Mistake, NotDone):
             raise
         except Exception as error:  # noqa: BLE001  an answer may raise anything
-            raise Mistake(f"{call} stops with {describe(error)}{_line(error, function)}") from None
+            raise Mistake(
+                f"{call} stops with {describe(error)}{line_of(error, function)}"
+            ) from None
 
 
 class _NotNumbers(Exception):
@@ -120,8 +122,8 @@ def _kind(value):
     return f"an {name}" if name[:1].lower() in "aeiou" else f"a {name}"
 
 
-def _line(error, function):
-    """The line of the answer in which an error arose."""
+def line_of(error, function):
+    """ ", line 7 of the answer": where an error arose; "" if that is elsewhere."""
     file = getattr(getattr(function, "__code__", None), "co_filename", None)
     lines = [
         line

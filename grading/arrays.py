@@ -6,7 +6,7 @@
 import numpy as np
 import torch
 
-from grading.answers import quiet
+from grading.answers import line_of, quiet
 from grading.exercises import Mistake, describe, one_line
 
 # A number is right when it is this close, as a share of the largest one. Float32 has seven
@@ -14,11 +14,15 @@ from grading.exercises import Mistake, describe, one_line
 TOLERANCE = 1e-4
 
 
-def call(what, function, *arguments):
+def call(what, function, *arguments, method=None):
     """Call an answer, without showing what it prints.
 
+    Args:
+        what: begins the sentence of a `Mistake`.
+        method: of the answer, where `function` is a class or a network.
+
     Raises:
-        Mistake: it stops with an error; `what` begins the sentence.
+        Mistake: it stops with an error, which is the `__context__`.
     """
     with quiet():
         try:
@@ -26,7 +30,8 @@ def call(what, function, *arguments):
         except Mistake:  # of `lesson2.refusing`
             raise
         except Exception as error:  # noqa: BLE001  an answer may raise anything
-            raise Mistake(f"{what}: it stops with {describe(error)}") from None
+            line = line_of(error, method or function)
+            raise Mistake(f"{what}: it stops with {describe(error)}{line}") from None
 
 
 def array(value, what):
@@ -69,6 +74,44 @@ def close(found, right):
         return bool((np.abs(found - right) <= TOLERANCE * np.abs(right).max(initial=0)).all())
 
 
+def compare_all(tries):
+    """Compare an answer's arrays with the right ones, on several inputs.
+
+    On one input, two slips can give the same numbers. So a slip is named only if it fits on
+    every input, also on those where the answer is right.
+
+    Args:
+        tries: yields (what, found, right, slips) for each input, as `compare` takes them. Slips
+            that say nothing about an input are left out there. It may raise a `Mistake` where
+            the answer stops: an earlier difference is told first.
+
+    Raises:
+        Mistake: they differ, or that of `tries`.
+    """
+    done, stopped = [], None
+    try:
+        for one in tries:
+            done.append(one)
+    except Mistake as mistake:
+        stopped = mistake
+    for what, found, right, slips in done:
+        if not close(found, right):
+            fitting = {words: wrong for words, wrong in slips.items() if _fits_all(words, done)}
+            compare(found, right, what, fitting)
+    if stopped:
+        raise stopped
+
+
+def _fits_all(words, tries):
+    return all(_fits(found, slips[words]) for _, found, _, slips in tries if words in slips)
+
+
+def _fits(found, wrong):
+    """Whether an answer gives what a slip gives; all lists without a number are alike."""
+    wrong = as_array(wrong)
+    return close(found, wrong) or found.size == wrong.size == 0
+
+
 def compare(found, right, what, slips):
     """Compare an answer's array with the right one.
 
@@ -83,7 +126,7 @@ def compare(found, right, what, slips):
     """
     if close(found, right):
         return
-    reason = next((words for words, wrong in slips.items() if close(found, wrong)), None)
+    reason = next((words for words, wrong in slips.items() if _fits(found, wrong)), None)
     difference = what + _difference(found, as_array(right))
     raise Mistake(f"{reason}. {difference}" if reason else difference)
 

@@ -62,7 +62,8 @@ def recalculate(values, changed):
     with np.errstate(all="ignore"):
         for symbol, formula in (STEPS | changed).items():
             symbols, function = compile_formula(formula)
-            (values[symbol.name],) = function(*(values[s.name] for s in symbols))
+            (numbers,) = function(*(values[s.name] for s in symbols))
+            values[symbol.name] = np.broadcast_to(numbers, values[GIVEN[0].name].shape)
     return values
 
 
@@ -113,6 +114,8 @@ def _mistaken_products(symbol):
                 yield f"{wrong} in place of {factor}", delta * wrong
             if used == {delta}:
                 yield f"multiplied with {wrong}", delta * wrong
+        if used == {delta}:
+            yield f"1 in place of {delta}", sympy.Integer(1)
 
 
 def which_is(found, values):
@@ -222,6 +225,8 @@ def _mistakes_in_steps():
     found.append(("δ_h1 and δ_h2: w6 and w7 are exchanged", transposed))
     without = {delta: _without_slope(formula)[0] for delta, formula in DELTAS.items()}
     found.append(("the slopes of all sigmoids are forgotten", without))
+    sums = {delta: _slope_of_sum(formula) for delta, formula in DELTAS.items()}
+    found.append(("the weighted sums in place of the activations in all slopes", sums))
     return found + _mistaken_biases()
 
 
@@ -229,6 +234,8 @@ def _mistaken_delta(delta):
     """Yield (what happened, mistaken formula) of a delta."""
     rest, slope = _without_slope(DELTAS[delta])
     yield f"the slope {to_text(slope)} is forgotten", rest
+    wrong = slope.xreplace(SIGMOIDS)
+    yield f"{to_text(wrong)} in place of {to_text(slope)}", _slope_of_sum(DELTAS[delta])
     for rule in RULES:
         yield from mistaken(DELTAS[delta], rule)
     deltas = [*DELTAS]
@@ -242,6 +249,12 @@ def _without_slope(formula):
     """A delta's formula without the slope of its sigmoid, and that slope."""
     (a,) = (a for a in SIGMOIDS if 1 - a in formula.args)
     return sympy.Mul(*(part for part in formula.args if part not in (a, 1 - a))), a * (1 - a)
+
+
+def _slope_of_sum(formula):
+    """A delta's formula with the weighted sum in the slope: o1·(1 − o1)."""
+    rest, slope = _without_slope(formula)
+    return rest * slope.xreplace(SIGMOIDS)
 
 
 def _mistaken_biases():
@@ -267,4 +280,6 @@ def _mistaken_biases():
     found.append(("the biases are added after the sigmoid", without | after))
     products = {partial("E", b): sympy.Symbol(f"δ_{n}") * b for n, b in BIAS.items()}
     found.append(("∂E/∂b: δ is multiplied with the bias, where it should stay alone", products))
+    ones = {partial("E", bias): sympy.Integer(1) for bias in BIAS.values()}
+    found.append(("∂E/∂b: 1 in place of δ", ones))
     return found

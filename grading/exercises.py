@@ -78,12 +78,14 @@ def exercise(number, *names):
     return register
 
 
-def verdict(number, namespace):
+def verdict(number, namespace, defined=()):
     """Check one answer.
 
     Args:
         number: of the exercise, such as "1.4".
         namespace: a dict with the names that the answer has defined.
+        defined: the names that the source of the answer cell defines, where it is known.
+            With them, a misspelt name is told from a stub that is still in the namespace.
 
     Raises:
         ValueError: there is no such exercise.
@@ -99,9 +101,12 @@ def verdict(number, namespace):
         if len(absent) == len(names):
             raise NotDone
         if absent:
-            raise Mistake(f"{', '.join(absent)} is not defined")
+            raise Mistake(_not_defined(absent))
         check(*(namespace[name] for name in names))
     except NotDone:
+        absent = [name for name in names if name not in defined]
+        if defined and absent:
+            return Verdict(number, INCORRECT, _not_defined(absent))
         return Verdict(number, NOT_DONE)
     except Mistake as mistake:
         return Verdict(number, INCORRECT, one_line(mistake))
@@ -112,6 +117,11 @@ def verdict(number, namespace):
     finally:
         _running.pop()
     return Verdict(number, CORRECT)
+
+
+def _not_defined(names):
+    are = "is" if len(names) == 1 else "are"
+    return f"{', '.join(names)} {are} not defined: does the answer cell have another name?"
 
 
 def check(number):
@@ -125,7 +135,7 @@ def check(number):
         comment = f"the answer cell stops with {describe(error)}"
         print(Verdict(number, INCORRECT, comment))
         return
-    result = verdict(number, names)
+    result = verdict(number, names, _names(run.info.raw_cell)[0] if run else ())
     if result.word == CORRECT and run and (foreign := _foreign_names(run) & names.keys()):
         comment = (
             f"right, but {', '.join(sorted(foreign))} stands in a cell that you added, and only "

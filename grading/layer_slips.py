@@ -3,6 +3,8 @@
 Each slip has the words in which a student is told, and what it gives.
 """
 
+import math
+
 import torch.nn.functional as F
 
 # --- 2.1: a convolution --------------------------------------------------------------
@@ -25,6 +27,9 @@ def convolution_slips(image, kernel):
         "the kernel is mirrored, left to right": cross_correlation(image, kernel.flip(1)),
         "rows and columns of the result are exchanged": right.T,
         "add the products up; do not take their mean": right / kernel.numel(),
+        "only the last product is kept: add all of them up, with += in place of =": (
+            image[height - 1 :, width - 1 :] * kernel[-1, -1]
+        ),
         "the sum must start at 0 for every position": right.ravel().cumsum(0).view_as(right),
         "the sum must start at 0 for every position, not for every row": right.cumsum(1),
         "the sign is flipped": -right,
@@ -33,6 +38,9 @@ def convolution_slips(image, kernel):
         "the last column is missing": right[:, :-1],
         "the image was padded; valid means that the kernel never leaves the image": (
             cross_correlation(image, kernel, (height // 2, width // 2))
+        ),
+        "the image was padded by 1; valid means that the kernel never leaves the image": (
+            cross_correlation(image, kernel, 1)
         ),
         "the kernel leaves the image on all sides; valid means that it never does": (
             cross_correlation(image, kernel, (height - 1, width - 1))
@@ -46,19 +54,28 @@ def convolution_slips(image, kernel):
 
 
 def wrong_sizes(found, image, kernel):
-    """Words → the answer itself, where its shape shows the slip."""
+    """Words → the answer itself where its shape shows the slip, NaN where it contradicts it.
+
+    A slip that gives the right shape is left out if the answer has that shape, too: it says
+    nothing about the numbers.
+    """
     (rows, columns), (height, width) = image.shape, kernel.shape
-    words = {
-        (rows - height, columns - width): "one row and one column are missing",
-        (rows - height + 2, columns - width + 2): "there is a row and a column too many",
-        (rows - height + 1, columns - height + 1): "the kernel's height is also used as its width",
-        (rows - width + 1, columns - width + 1): "the kernel's width is also used as its height",
-        (rows - height + 1, rows - width + 1): "the image's height is also used as its width",
-        (columns - height + 1, columns - width + 1): "the image's width is also used as its height",
-        (columns - width + 1, rows - height + 1): "rows and columns are exchanged",
-        (rows, columns): "the result is as large as the image; valid means that it is smaller",
+    right = (rows - height + 1, columns - width + 1)
+    shapes = {
+        "one row and one column are missing": (rows - height, columns - width),
+        "there is a row and a column too many": (rows - height + 2, columns - width + 2),
+        "the kernel's height is also used as its width": (right[0], columns - height + 1),
+        "the kernel's width is also used as its height": (rows - width + 1, right[1]),
+        "the image's height is also used as its width": (right[0], rows - width + 1),
+        "the image's width is also used as its height": (columns - height + 1, right[1]),
+        "rows and columns are exchanged": right[::-1],
+        "the result is as large as the image; valid means that it is smaller": (rows, columns),
     }
-    return {text: found for shape, text in words.items() if shape == found.shape}
+    return {
+        words: found if shape == found.shape else math.nan
+        for words, shape in shapes.items()
+        if not shape == right == found.shape
+    }
 
 
 # --- 2.2: its sizes ------------------------------------------------------------------

@@ -8,14 +8,26 @@ right comes from `networks.py`, and why something is wrong from `diagnosis.py` a
 import numpy as np
 import torch
 
+from backprop import EQUATIONS
 from grading import handouts, slips
 from grading.answers import numbers, require_function, written
-from grading.diagnosis import causes, explain_gradients, fits, near, order, rounded, which_is
+from grading.diagnosis import (
+    BIAS,
+    causes,
+    explain_gradients,
+    fits,
+    near,
+    order,
+    recalculate,
+    rounded,
+    which_is,
+)
 from grading.exercises import Mistake, NotDone, exercise
 from grading.networks import BIASES, FORWARD, MAZUR, WEIGHTS, random_networks, right_numbers
 
 SEED = 1  # of what is always the same
 HOW_MANY = 5  # calls with that, and as many with others
+DELTAS = ("δ_h1", "δ_h2", "δ_o1", "δ_o2")
 
 # --- What is said of wrong numbers --------------------------------------------------
 
@@ -77,13 +89,16 @@ def compare_on(networks, function, name, arguments, names, explain):
         Mistake: what is wrong.
     """
     values = right_numbers(networks)
+    if not set(BIASES) & set(names):  # a delta is called a delta, where nobody asks for biases
+        values = {n: column for n, column in values.items() if n not in BIASES}
     right = np.array([values[n] for n in names]).T
     calls, found = [], []
     for k, network in enumerate(networks):
         calls.append(written(name, arguments(network)))
         found.append(numbers(function, name, arguments(network)))
         if len(found[-1]) != len(names):
-            here = {n: values[n][k] for n in (*FORWARD, "E1", "E2", "E_total", *WEIGHTS, *BIASES)}
+            known = (*FORWARD, "E1", "E2", "E_total", *WEIGHTS, *BIASES, *DELTAS)
+            here = {n: values[n][k] for n in known if n in values}
             raise Mistake(wrong_count(calls[-1], found[-1], len(names), here))
     found = np.array(found)
     if not fits(found, right):
@@ -254,6 +269,15 @@ def _explain_backward(names, found, values):
     return f"{name}: this is {other}" if other else None
 
 
+def _explain_biases(names, found, values):
+    """As `_explain_backward`, and for weights whose gradients know no biases."""
+    without = recalculate(values, {neuron: EQUATIONS[neuron] for neuron in BIAS})
+    half_right = [without[n] if n in WEIGHTS else values[n] for n in names]
+    if fits(found.T, half_right):
+        return "the gradients of the weights are those of the network without biases"
+    return _explain_backward(names, found, values)
+
+
 @exercise("1.4", "backward")
 def check_backward(backward):
     """The eight gradients."""
@@ -278,7 +302,7 @@ def check_backward_with_biases(backward_with_biases):
     for networks in networks_to_try(biases=True):
         networks = [MAZUR, *networks]
         names = WEIGHTS + BIASES
-        compare_on(networks, backward_with_biases, name, arguments, names, _explain_backward)
+        compare_on(networks, backward_with_biases, name, arguments, names, _explain_biases)
 
 
 # --- 1.5 ----------------------------------------------------------------------------
@@ -348,6 +372,10 @@ def check_find_the_bug(right, mistakes):
         if letter not in letters:
             raise Mistake(
                 f"mistakes has {letter!r:.50}: its keys are letters from {', '.join(letters)}"
+            )
+        if number not in statements and letter == _letter(right):
+            raise Mistake(
+                f"leave the right function out of mistakes: you say that {letter} is right"
             )
         if number not in statements:
             raise Mistake(

@@ -7,6 +7,7 @@ PyTorch's own, or another formula than the one that is asked for.
 
 import contextlib
 import copy
+import functools
 import itertools
 import time
 from unittest import mock
@@ -16,9 +17,10 @@ import torch
 from torch import nn
 
 import mnist
+import model
 import utils
-from grading.answers import numbers, quiet, require_function, written
-from grading.arrays import array, call, close, compare, size
+from grading.answers import line_of, numbers, quiet, require_function, written
+from grading.arrays import array, call, close, compare, compare_all, size
 from grading.exercises import Mistake, NotDone, describe, exercise, is_stub
 from grading.layer_slips import (
     FIELD_SLIPS,
@@ -35,6 +37,7 @@ from grading.significance import CLAIMS, exact_p, p_slips, supported_claims
 from grading.training_slips import (
     BATCH_SIZE,
     STEPS,
+    late_loss_step,
     mistaken_steps,
     train_small_network,
     training_step,
@@ -77,7 +80,7 @@ CONVOLUTIONS = tuple(
     (module, f"conv{axes}d") for module in (torch, nn.functional) for axes in (1, 2, 3)
 )
 
-# Of image and kernel. The first kernel is square: there, most slips can be told apart.
+# Of image and kernel.
 SIZES = (
     ((6, 6), (3, 3)), ((7, 9), (3, 3)), ((9, 6), (2, 4)), ((5, 8), (5, 1)), ((4, 4), (4, 4)),
     ((3, 5), (1, 1)), ((1, 1), (1, 1)), ((8, 7), (3, 2)),
@@ -88,18 +91,23 @@ SIZES = (
 def check_convolve(convolve):
     """Valid cross-correlation of an image with a kernel."""
     require_function(convolve, "convolve")
-    dtypes = itertools.cycle((torch.float32, torch.float64))
-    for random, sizes, dtype in zip(itertools.cycle(generators()), (*SIZES, *SIZES), dtypes):
-        image, kernel = (torch.randn(s, generator=random, dtype=dtype) for s in sizes)
-        what = f"image {size(image.shape)}, kernel {size(kernel.shape)}"
-        given = image.clone()
-        with refusing("convolution", *CONVOLUTIONS):
-            value = call(what, convolve, given, kernel.clone())
-        found = array(value, what)
-        slips = convolution_slips(image, kernel) | wrong_sizes(found, image, kernel)
-        compare(found, cross_correlation(image, kernel), what, slips)
-        if not torch.equal(given, image):
-            raise Mistake(f"{what}: the image is changed; leave it as it is")
+    compare_all(_convolutions(convolve))
+
+
+def _convolutions(convolve):
+    """Yield (what, found, right, slips), as `compare_all` takes them."""
+    for random, dtype in zip(generators(), (torch.float32, torch.float64)):
+        for sizes in SIZES:
+            image, kernel = (torch.randn(s, generator=random, dtype=dtype) for s in sizes)
+            what = f"image {size(image.shape)}, kernel {size(kernel.shape)}"
+            given = image.clone()
+            with refusing("convolution", *CONVOLUTIONS):
+                value = call(what, convolve, given, kernel.clone())
+            found = array(value, what)
+            slips = convolution_slips(image, kernel) | wrong_sizes(found, image, kernel)
+            yield what, found, cross_correlation(image, kernel), slips
+            if not torch.equal(given, image):
+                raise Mistake(f"{what}: the image is changed; leave it as it is")
 
 
 # --- 2.2 ----------------------------------------------------------------------------
@@ -119,7 +127,8 @@ def check_sizes(*functions):
         if name not in stubs:
             _compare_function(name, function, *rest)
     if stubs:
-        raise Mistake(f"{' and '.join(stubs)} is still to be done; the rest is right")
+        verb = "is" if len(stubs) == 1 else "are"
+        raise Mistake(f"{' and '.join(stubs)} {verb} still to be done; the rest is right")
 
 
 def _compare_function(name, function, right, make_calls, slips):
@@ -225,11 +234,18 @@ def _compare_batch_norm(batch_norm, x, layer, settings):
         value = call(what, batch_norm, given, *arguments, layer.training, *settings)
     if isinstance(value, tuple) and len(value) == 3:
         raise Mistake("return the output only; change running_mean and running_var in place")
-    compare(array(value, what), layer(x), what, batch_norm_slips(x, before))
+    found, running = array(value, what), {"running_mean": mean, "running_var": variance}
+    changed = [n for n, now in running.items() if not torch.equal(now, getattr(before, n))]
+    slips = batch_norm_slips(x, before)
+    if changed and not layer.training:
+        slips[f"{' and '.join(changed)} must not change in evaluation"] = found
+    compare(found, layer(x), what, slips)
     if not torch.equal(given, x):
         raise Mistake(f"{what}: x is changed; leave it as it is, and return a new tensor")
-    for name, now in (("running_mean", mean), ("running_var", variance)):
+    for name, now in running.items():
         slips = running_slips(name, x, before)
+        if not layer.training:
+            slips[f"{name} must not change in evaluation"] = now
         compare(array(now, name), getattr(layer, name), f"{name}, {what}", slips)
 
 
@@ -253,15 +269,14 @@ def _compare_train_step(train_step, seed):
         raise Mistake(
             f"optimizer.step() is called {made} times in {STEPS} training steps"
             if made
-            else "optimizer.step() is not called, so the weights stay as they are"
+            else "optimizer.step() is not called: let the optimizer change the weights"
         )
     right, right_losses, _ = train_small_network(training_step, seed)
     if not _same_weights(network, right):
         raise Mistake(_why_other_weights(network, seed))
     if not close(losses, right_losses):
         difference = f"expected {right_losses[0]:.4f}, found {losses[0]:.4f}"
-        summed = close(losses, [BATCH_SIZE * loss for loss in right_losses])
-        reason = "it is the sum over the batch; the mean is asked for. " if summed else ""
+        reason = _why_other_losses(losses, right_losses, seed)
         raise Mistake(f"the weights are right, the loss is not: {reason}{difference}")
     calls = network[1].num_batches_tracked.item()
     if calls != STEPS:
@@ -286,6 +301,16 @@ def _loss_as_float(loss):
 
 def _same_weights(network, other):
     return all(map(close, network.parameters(), other.parameters()))
+
+
+def _why_other_losses(losses, right_losses, seed):
+    if close(losses, [BATCH_SIZE * loss for loss in right_losses]):
+        return "it is the sum over the batch; the mean is asked for. "
+    for training in (True, False):
+        late = functools.partial(late_loss_step, training=training)
+        if close(losses, train_small_network(late, seed)[1]):
+            return "it is the loss after the update; the one before is asked for. "
+    return ""
 
 
 def _why_other_weights(network, seed):
@@ -330,12 +355,15 @@ def check_my_net(MyNet):
         raise NotDone
     if forward is nn.Module.forward:
         raise Mistake("MyNet has no method forward")
+    if isinstance(MyNet, nn.Module):
+        raise Mistake("MyNet is not a class: write class MyNet(nn.Module)")
     require_function(MyNet, "MyNet")
     device = utils.best_device()
     utils.seed_everything(0)
-    network = call("MyNet()", MyNet)
+    network = call("MyNet()", MyNet, method=_own_method(MyNet))
     if not isinstance(network, nn.Module):
         raise Mistake("MyNet should begin with: class MyNet(nn.Module)")
+    _require_own_layers(network)
     _require_found_layers(network)
     network = Quiet(network).to(device)
     _require_logits(network, device)
@@ -346,6 +374,20 @@ def check_my_net(MyNet):
     if accuracy < LEAST_ACCURACY:
         asked = f"at least {LEAST_ACCURACY:.2f} % is asked for"
         raise Mistake(f"{accuracy:.2f} % of the held-out digits, {asked}{_advice(network, logits)}")
+
+
+def _own_method(network_class):
+    """A method that a class defines itself, or None."""
+    values = vars(network_class).values() if isinstance(network_class, type) else ()
+    return next((value for value in values if hasattr(value, "__code__")), None)
+
+
+def _require_own_layers(network):
+    for module in network.modules():
+        for ours in type(module).__mro__:
+            if ours.__module__ == model.__name__ and ours is not model.DigitNet:
+                verb = "is" if module is network else "contains"
+                raise Mistake(f"MyNet {verb} {ours.__name__} of model.py: write your own")
 
 
 def _require_found_layers(network):
@@ -363,7 +405,8 @@ def _require_logits(network, device):
         images = torch.randn(count, 1, 28, 28, device=device)
         what = f"images {size(images.shape)}"
         with utils.autocast(device):
-            logits = call(what, network.train(training), images)
+            method = _own_method(type(network.network))
+            logits = call(what, network.train(training), images, method=method)
         if not isinstance(logits, torch.Tensor):
             raise Mistake(f"{what}: forward returns {type(logits).__name__}, not a tensor")
         if logits.shape != (count, 10):
@@ -395,7 +438,8 @@ def _train(network, device):
             utils.train(network, device, loader, optimizer, epoch, scheduler)
         result = utils.predict(network, device, held_out)
     except Exception as error:  # noqa: BLE001  an answer may raise anything
-        raise Mistake(f"the training stops with {describe(error)}") from None
+        line = line_of(error, _own_method(type(network.network)))
+        raise Mistake(f"the training stops with {describe(error)}{line}") from None
     print(f"{RECIPE.epochs} epochs in {time.perf_counter() - start:.0f} s: ", end="")
     return result
 
@@ -432,9 +476,8 @@ def check_mcnemar(mcnemar, supported):
     if is_stub(mcnemar):
         raise Mistake("mcnemar is still to be done")
     require_function(mcnemar, "mcnemar")
-    for random in generators():
-        for counts in DISCORDANT:
-            _compare_mcnemar(mcnemar, random, *counts)
+    tries = itertools.product(generators(), DISCORDANT)
+    compare_all(_try_mcnemar(mcnemar, random, *counts) for random, counts in tries)
     if supported is None:
         raise Mistake("mcnemar is right; supported is still None. Which claims are supported?")
     try:
@@ -447,17 +490,25 @@ def check_mcnemar(mcnemar, supported):
         raise Mistake(f"mcnemar is right; {count} of {len(CLAIMS)} claims are judged rightly")
 
 
-def _compare_mcnemar(mcnemar, random, only_a, only_b):
+def _try_mcnemar(mcnemar, random, only_a, only_b):
+    """(what, found, right, slips), as `compare_all` takes them."""
     both, neither = integers(random, 20, 60, 2)
     a, b = [True, True, False, False], [True, False, True, False]
     counts = torch.tensor([both, only_a, only_b, neither])
     order = torch.randperm(int(counts.sum()), generator=random)
     right_a, right_b = (torch.tensor(x).repeat_interleave(counts)[order] for x in (a, b))
     what = f"both right {both}, only a {only_a}, only b {only_b}, both wrong {neither}"
-    found, right = array(call(what, mcnemar, right_a, right_b), what), exact_p(only_a, only_b)
+    try:
+        found = array(call(what, mcnemar, right_a, right_b), what)
+    except Mistake as mistake:
+        if isinstance(mistake.__context__, (OverflowError, TypeError)):
+            advice = "Make whole numbers of Python of the counts, with .item() or int()"
+            raise Mistake(f"{mistake}. {advice}") from None
+        raise
     if found.size != 1:
         raise Mistake(f"{what}: it returns {found.size} numbers, not one")
-    compare(found.reshape(()), right, what, p_slips(both, only_a, only_b, neither))
+    slips = p_slips(both, only_a, only_b, neither)
+    return what, found.reshape(()), exact_p(only_a, only_b), slips
 
 
 def _claim_numbers(supported):

@@ -3,7 +3,7 @@
 An answer is code in the same process as its check, so it could change what the check
 compares with, or read it. This module reads an answer's source, before it is run, and says
 what in it reaches beyond an exercise: another import than those that an exercise needs, a
-file, a private attribute, a changed function of a library, an operator of its own. It lists
+file, a private attribute, a changed function of a library, an == of its own. It lists
 what is allowed where it can, because nobody can list all that is not.
 """
 
@@ -63,10 +63,12 @@ HARMLESS_SETTERS = set(
     set_detect_anomaly""".split()
 )
 
-# Methods with a meaning for Python that an answer may define, and may call by name.
+# Methods with a meaning for Python that an answer may define, and may call by name: not those
+# by which a thing is compared, or becomes a number or an array. Checks use only these.
 METHODS = set(
     """__init__ __call__ __repr__ __str__ __len__ __iter__ __next__ __getitem__ __setitem__
-    __contains__ __enter__ __exit__ __post_init__""".split()
+    __contains__ __enter__ __exit__ __post_init__ __add__ __radd__ __sub__ __rsub__ __mul__
+    __rmul__ __truediv__ __rtruediv__ __pow__ __rpow__ __matmul__ __neg__""".split()
 )
 READABLE = METHODS | {"__name__", "__doc__", "__version__"}
 MODULE_METHODS = {"__init__", "forward", "extra_repr"}  # of nn.Module, to be overridden
@@ -284,7 +286,7 @@ class _Reader:
             yield f"uses {name}"
         if name == "getattr" and not self.plain_getattr(node):
             yield "uses getattr"
-        if _stored(node) and name.startswith("__") and name.endswith("__"):
+        if _stored(node) and name.startswith("__") and name not in METHODS:
             yield f"defines {name}"
         if isinstance(self.parents.get(self.parents.get(node)), ast.ClassDef) and _stored(node):
             yield from self.overrides(name)

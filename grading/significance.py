@@ -71,19 +71,27 @@ def p_slips(both, only_a, only_b, neither):
 
     Args:
         both, only_a, only_b, neither: how many digits are read rightly by both networks, …
+
+    Returns:
+        {} where no digit tells the two apart: people let that be a case of its own.
     """
     count, total = only_a + only_b, both + only_a + only_b + neither
+    if not count:
+        return {}
     less, more = sorted((only_a, only_b))
     here = comb(count, less) / 2**count
-    tail = sum(comb(count, k) for k in range(less + 1)) / 2**count
-    chi_square, corrected = (
-        max(more - less - step, 0) ** 2 / count if count else 0 for step in (0, 1)
+    tail, tail_a, tail_b = (
+        sum(comb(count, k) for k in range(end + 1)) / 2**count for end in (less, only_a, only_b)
     )
+    chi_square, corrected = (max(more - less - step, 0) ** 2 / count for step in (0, 1))
     return {
         "this is one tail; two-sided is twice as much": tail,
         "a p-value is never above 1": 2 * tail,
-        "this is the tail on the side of the larger count": min(1, 2 * (1 - tail + here)),
-        "the smaller count itself belongs to the tail": 2 * (tail - here),
+        "the tail ends at the smaller count, and a's may be the larger count": min(1, 2 * tail_a),
+        "the tail ends at the smaller count, and b's may be the larger count": min(1, 2 * tail_b),
+        "this is the tail on the side of the larger count": 2 * (1 - tail + here),
+        "p is 1 for all counts; with the larger count in place of the smaller, it is, too": 1,
+        "the result that was found belongs to the tail, too": 2 * (tail - here),
         "this is the probability of this count only; add those further out": 2 * here,
         "this is the probability of this count only; add those further out, on both sides": here,
         "this is the approximation by χ²; the exact value is asked for": erfc(sqrt(chi_square / 2)),

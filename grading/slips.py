@@ -71,6 +71,8 @@ def difference_slips(f, w, epsilon):
         "divided by ε, not by 2ε": (plus - minus) / epsilon,
         "not divided by 2ε": plus - minus,
         "divided by 2, not by 2ε": (plus - minus) / 2,
+        "only f(w − ε) is divided by 2ε: parentheses around the difference": plus
+        - minus / (2 * epsilon),
         "multiplied with ε where it is divided by 2ε: parentheses around 2ε": (plus - minus)
         / 2
         * epsilon,
@@ -142,9 +144,18 @@ def _outputs_first(w, g, rate, network):
     return new
 
 
+def _all_but(k):
+    """All weights are updated but one, of index k."""
+    return lambda w, g, rate, network: w - rate * g * (np.arange(8) != k)
+
+
+SAME_LOSS = (
+    "E is the same in each epoch: it is not calculated again after the update, or the weights "
+    "are not updated"
+)
 OUTPUTS_FIRST = "w5 to w8 are updated before the gradients of w1 to w4 are calculated"
 UPDATES = {  # functions as `losses` takes them
-    "the weights are never updated": lambda w, g, rate, network: w,
+    SAME_LOSS: lambda w, g, rate, network: w,
     "η times the gradient is added, not subtracted": lambda w, g, rate, network: w + rate * g,
     "the learning rate is forgotten": lambda w, g, rate, network: w - g,
     "the gradient is twice the right one": lambda w, g, rate, network: w - 2 * rate * g,
@@ -163,6 +174,7 @@ UPDATES = {  # functions as `losses` takes them
     "w1 to w4 are updated before the gradients of w5 to w8 are calculated": (
         _layer_first(np.arange(4))
     ),
+    **{f"w{k + 1} is never updated": _all_but(k) for k in range(8)},
 }
 
 

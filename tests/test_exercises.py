@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import backprop as bp
-from grading import diagnosis, handouts, lesson1, networks
+from grading import diagnosis, handouts, isolation, lesson1, networks, notebooks
 from grading.exercises import (
     CORRECT,
     INCORRECT,
@@ -284,10 +284,13 @@ WRONG = [  # number, what is changed in the solution (old, new, …), words of t
     ("1.3", ["0.02", "0.3"], "best_epsilon = 0.3 is too large"),
     ("1.3", ["0.02", "-2"], "give the step itself"),
     ("1.3", ["0.02", "'0,02'"], "give the step itself"),
-    ("1.3", ["best_epsilon = 0.02", ""], "best_epsilon is not defined"),
+    ("1.3", ["best_epsilon = 0.02", ""],
+     "best_epsilon is not defined: does the answer cell have another name?"),
     ("1.3", ["f(larger) - f(smaller)) / (2 * epsilon", "f(larger) - f(weights)) / (epsilon"],
      "a forward difference"),
     ("1.3", ["/ (2 * epsilon)", "/ 2 * epsilon"], "parentheses around 2ε"),
+    ("1.3", ["(f(larger) - f(smaller)) /", "f(larger) - f(smaller) /"],
+     "only f(w − ε) is divided by 2ε: parentheses around the difference"),
     ("1.3", ["(2 * epsilon)", "epsilon"], "divided by ε, not by 2ε"),
     ("1.3", ["larger, smaller = list(weights), list(weights)",
              "larger, smaller = weights, list(weights)"],
@@ -318,6 +321,16 @@ WRONG = [  # number, what is changed in the solution (old, new, …), words of t
     ("1.4", ["delta_h1 * i2, delta_h2 * i1", "delta_h2 * i1, delta_h1 * i2"],
      "∂E/∂w2 and ∂E/∂w3 are exchanged"),
     ("1.4", ["return hidden + ", "return "], "returns 4 numbers: ∂E/∂w5, ∂E/∂w6, ∂E/∂w7, ∂E/∂w8"),
+    ("1.4", ["return hidden + [", "return [delta_o1, delta_o2, delta_h1, delta_h2]\n    ["],
+     "returns 4 numbers: δ_o1, δ_o2, δ_h1, δ_h2. It should return 8"),
+    ("1.4", ["return hidden + [delta_o1 * a_h1,", "return hidden + [delta_h1,"],
+     "∂E/∂w5: this is δ_h1"),
+    ("1.4", ["a_o1 = sigmoid(w5", "a_o1 = sigmoid(o1 := w5", " * a_o1 * (1 - a_o1)",
+             " * o1 * (1 - o1)"], "δ_o1: o1·(1 − o1) in place of a_o1·(1 − a_o1). "),
+    ("1.4", ["a_o1 = sigmoid(w5", "a_o1 = sigmoid(o1 := w5", " * a_o1 * (1 - a_o1)",
+             " * o1 * (1 - o1)", "a_o2 = sigmoid(w7", "a_o2 = sigmoid(o2 := w7",
+             " * a_o2 * (1 - a_o2)", " * o2 * (1 - o2)"],
+     "δ_o1: o1·(1 − o1) in place of a_o1·(1 − a_o1); and likewise in δ_o2"),
     ("1.4", ["return hidden", "return [0.0] * 4"], "∂E/∂w1 should be"),
     ("1.5", ["range(epochs)", "range(epochs + 1)"], "E after the last one is too many"),
     ("1.5", ["range(epochs)", "range(epochs - 1)"], "the last one is missing"),
@@ -328,7 +341,14 @@ WRONG = [  # number, what is changed in the solution (old, new, …), words of t
      "E of the given weights comes first"),
     ("1.5", ["w - learning_rate", "w + learning_rate"], "is added, not subtracted"),
     ("1.5", ["learning_rate * gradient", "gradient"], "the learning rate is forgotten"),
-    ("1.5", ["weights = [w", "unused = [w"], "the weights are never updated"),
+    ("1.5", ["weights = [w", "unused = [w"], "or the weights are not updated"),
+    ("1.5", ["losses = []", "losses, E = [], step(inputs, targets, weights)[0]",
+             "        E, gradients =", "        _, gradients ="],
+     "E is the same in each epoch: it is not calculated again after the update"),
+    ("1.5", ["zip(weights, gradients)]", "zip(weights, gradients[:7])] + weights[7:]"],
+     "w8 is never updated"),
+    ("1.5", ["zip(weights, gradients)]",
+             "zip(weights, gradients[:2] + [0] + gradients[3:])]"], "w3 is never updated"),
     ("1.5", ["losses.append(E)", "losses.append(2 * E)"], "E is twice the right value"),
     ("1.5", ["weights = [w - learning_rate * gradient for w, gradient in zip(weights, gradients)]",
              "\n        for k in range(8):\n            weights[k] -= "
@@ -345,6 +365,8 @@ WRONG = [  # number, what is changed in the solution (old, new, …), words of t
     ("1.6", ['"D": 1', '"E": 1'], "mistakes has 'E'"),
     ("1.6", ['"D": 1', '"D": 77'], "give the number of a statement, 1 to 9"),
     ("1.6", ['"D": 1', '"D": "t1"'], "give the number of a statement"),
+    ("1.6", ['"A": 4', '"B": 0, "A": 4'], "leave the right function out of mistakes"),
+    ("1.6", ['"A": 4', '"A": 4, "b": None'], "leave the right function out of mistakes"),
     ("1.6", ["{", "[{", "}", "}]"], "mistakes should be a dict"),
     ("1.6", ['"B"', "[1, 2]"], "right is [1, 2]"),
     ("1.7", [" + b_h1", ""], "b_h1 is not added"),
@@ -355,6 +377,14 @@ WRONG = [  # number, what is changed in the solution (old, new, …), words of t
              "[delta_o1, delta_o2]"], "the sum of the two, as for a shared bias"),
     ("1.7", ["[delta_h1, delta_h2, delta_o1, delta_o2]", "[delta_h1 * b_h1, delta_h2 * b_h2, "
              "delta_o1 * b_o1, delta_o2 * b_o2]"], "δ is multiplied with the bias"),
+    ("1.7", ["[delta_h1, delta_h2, delta_o1, delta_o2]", "[1, 1, 1, 1]"],
+     "∂E/∂b: 1 in place of δ"),
+    ("1.7", ["[delta_h1, delta_h2, delta_o1", "[delta_h1, 1, delta_o1"],
+     "∂E/∂b_h2: 1 in place of δ_h2"),
+    ("1.7", ["return of_weights, of_biases", "if any(biases):\n        of_weights, _ = "
+             "backward_with_biases(inputs, targets, weights, [0] * 4)\n"
+             "    return of_weights, of_biases"],
+     "the gradients of the weights are those of the network without biases"),
     ("1.7", ["return of_weights, of_biases", "return of_biases, of_weights"],
      "right numbers in another order"),
     ("1.7", ["delta_h1, delta_h2, delta_o1", "delta_h1, delta_o1, delta_h2"], "are exchanged"),
@@ -684,6 +714,33 @@ def test_a_check_sees_how_the_answer_cell_ended():
         "found 1 in loss((1.5, 1.0), (-0.4, 0.6))",
         "1.2 CORRECT",
     ]  # fmt: skip
+
+
+def test_a_misspelt_name_is_no_stub():
+    misspelt = SOLUTIONS["1.1"].replace("def forward", "def foward")
+    difference = SOLUTIONS["1.3"].replace("def num", "def mum").replace("0.02", "None")
+    upper = "Right = 'B'\nMistakes = {'A': 4}"
+    cells = []
+    for number, source in (("1.1", misspelt), ("1.3", difference), ("1.6", upper)):
+        cells += [STUBS[number], f"check({number!r})", answer(number, source), f"check({number!r})"]
+    question = "not defined: does the answer cell have another name?"
+    assert play(IMPORTS, answer("1.1", misspelt), 'check("1.1")', *cells) == [
+        f"1.1 INCORRECT: forward is {question}",
+        "1.1 NOT DONE", f"1.1 INCORRECT: forward is {question}",
+        "1.3 NOT DONE", f"1.3 INCORRECT: numerical_gradient is {question}",
+        "1.6 NOT DONE", f"1.6 INCORRECT: right, mistakes are {question}",
+    ]  # fmt: skip
+
+
+def test_a_misspelt_name_when_graded():
+    """The grader knows no stub of it, but which names the cell has defined."""
+    cells = [
+        notebooks.Cell("from math import exp"),
+        notebooks.Cell(SOLUTIONS["1.1"].replace("def forward", "def foward"), "1.1", STUBS["1.1"]),
+    ]
+    said, _ = isolation.run("grading.attempt.attempt", "1.1", cells, seconds=60)
+    assert said[-1]["word"] == INCORRECT
+    assert said[-1]["comment"].startswith("forward is not defined")
 
 
 def test_a_check_sees_what_would_not_be_graded():

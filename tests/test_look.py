@@ -102,7 +102,8 @@ REACHES = {
     "equal to everything": "class A:\n    def __eq__(self, o):\n        return True",
     "equal, otherwise": "class A:\n    __eq__ = lambda *a: True",
     "a number": "class A:\n    def __float__(self):\n        return 1.0",
-    "a difference of 0": "class A:\n    def __rsub__(self, o):\n        return 0",
+    "an array": "class A:\n    def __array__(self, *a):\n        return 0",
+    "true, whatever is compared": "class A:\n    def __bool__(self):\n        return True",
     "a class of a tensor": "class A(torch.Tensor):\n    def abs(self):\n        return 0",
     "a class of an array": "class A(np.ndarray):\n    pass",
     "a class of a number": "class A(float):\n    pass",
@@ -172,6 +173,7 @@ ORDINARY = {
     "        super(N, self).__init__()\n        nn.Module.__init__(self)",
     "a class": "class A:\n    def __init__(self, x):\n        self._x = x\n        self.data = x\n"
     "    def __call__(self):\n        return self._x\n    def __repr__(self):\n        return 'A'",
+    "arithmetic": "class A:\n    def __add__(self, o):\n        return A()\n    __radd__ = __add__",
     "types": "def f(x: torch.Tensor, y: 'list') -> np.ndarray:\n"
     "    if isinstance(x, (torch.Tensor, np.ndarray)) or type(x) == torch.Tensor:\n"
     "        return x\n    z: list[torch.Tensor] = []",
@@ -211,6 +213,15 @@ def test_our_own_answers_are_not_marked(lesson):
     given = [cell.source for cell in lesson_cells(lesson) if not cell.exercise]
     for part in re.split(r"^# %% \d\.\d\n", text, flags=re.MULTILINE):
         assert look.reasons(part, given) == []
+
+
+def test_right_answers_in_many_styles_are_not_marked():
+    text = (ROOT / "tests" / "answers" / "right.py").read_text(encoding="utf-8")
+    _, *parts = re.split(r"^# %% (\d)\.\d .*\n", text, flags=re.MULTILINE)
+    assert len(parts) > 100
+    for lesson, answer in zip(parts[::2], parts[1::2]):
+        given = [cell.source for cell in lesson_cells(lesson) if not cell.exercise]
+        assert look.reasons(answer, given) == [], answer
 
 
 def test_what_the_stub_does_is_allowed():

@@ -339,6 +339,7 @@ def write_class(folder):
     hand_in(folder, "stub last/1_exercises.ipynb", answered_twice(RIGHT["1.2"], stub))
     hand_in(folder, "=1+1/1_exercises.ipynb", notebook({"1.2": BAD}))
     hand_in(folder, "ada/.ipynb_checkpoints/1_exercises-checkpoint.ipynb", "{")
+    hand_in(folder, "zoe/answers.txt", "I did it on paper.")
     hand_in(folder, "programs/test_mine.py", "def test_mine():\n    pass")
     hand_in(folder, "programs/__init__.py", "open('was_here', 'w')")
     hand_in(folder, "programs/1_exercises.ipynb", notebook())
@@ -408,9 +409,9 @@ def test_right_and_untouched(graded):
 
 def test_what_colab_saves_is_graded_under_any_name(graded):
     assert graded.verdicts("carol d") == dict.fromkeys(EXERCISES, CORRECT)
-    assert graded.verdicts("dan") == dict.fromkeys(EXERCISES, NOT_DONE) | {
-        "1.1": CORRECT, "1.2": NOT_DONE
-    }  # fmt: skip
+    some = {"1.1": CORRECT, "1.2": INCORRECT}
+    assert graded.verdicts("dan") == dict.fromkeys(EXERCISES, NOT_DONE) | some
+    assert "loss is not defined" in graded.of("dan")["1.2"]["comment"]
 
 
 def test_an_answer_costs_itself_only(graded):
@@ -442,6 +443,7 @@ def test_exit_status_and_what_is_counted(graded):
     assert "6 not graded" in last
     assert not (graded.folder / "was_here").exists() and "test_mine" not in graded.output
     assert not any(name.endswith("checkpoint") for _, name in graded.cases)
+    assert f"\n{Path('submissions', 'zoe')}: no notebook\n" in graded.output
 
 
 def test_lessons_are_compared_with_ours_and_not_run(graded):
