@@ -99,9 +99,9 @@ def plot_coins(coins, heads):
     uneven = [abs(2 * k - coins) >= abs(2 * heads - coins) for k in numbers]
     colours = [CURVE_COLOURS[0] if dark else "0.8" for dark in uneven]
     ax.bar(numbers, [comb(coins, k) / 2**coins for k in numbers], color=colours)
-    xlabel = f"wrong in the first network, of the {coins} digits on which the two differ"
+    xlabel = f"of the {coins} digits on which they differ: mistakes of the first network"
     ax.set(xlabel=xlabel, ylabel="probability")
     ax.set_xlim(coins / 2 - 2.5 * coins**0.5, coins / 2 + 2.5 * coins**0.5)  # ± 5 sd
-    ax.annotate("ours", (heads, 0), (0, 14), textcoords="offset points", ha="center", size=9)
+    ax.annotate("observed", (heads, 0), (0, 14), textcoords="offset points", ha="center", size=9)
     ax.grid(False, axis="x")
     return figure
