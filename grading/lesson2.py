@@ -413,8 +413,16 @@ def _require_logits(network, device):
             raise Mistake(f"{what}: expected logits {count}×10, found {size(logits.shape)}")
         if not logits.isfinite().all():
             raise Mistake(f"{what}: not all logits are finite numbers")
+        if _are_probabilities(logits):
+            raise Mistake(
+                "it returns probabilities. Return logits: the loss does the softmax itself"
+            )
     if not logits.requires_grad:
         raise Mistake("no parameter of the network has an influence on the logits")
+
+
+def _are_probabilities(logits):
+    return bool((logits >= 0).all() and (logits.sum(1) - 1).abs().max() < 0.05)
 
 
 def _require_few_parameters(network):
@@ -453,8 +461,6 @@ def _advice(network, logits):
     layers = [*network.modules()]
     if not logits.isfinite().all():
         return ". The logits are no finite numbers any more: the training diverged"
-    if (logits >= 0).all() and (logits.sum(1) - 1).abs().max() < 0.05:
-        return ". It returns probabilities. Return logits: the loss does the softmax itself"
     if not any(isinstance(layer, nn.Conv2d) for layer in layers):
         return ". It has no convolution"
     if not any(isinstance(layer, nn.BatchNorm2d) for layer in layers):

@@ -506,6 +506,7 @@ WRONG_NETWORKS = [  # pairs of what is replaced in `NETWORK` and by what, words 
     (["return self.last(maps.mean((2, 3)))", "return self.last(maps.mean((2, 3))).detach()"],
      "no parameter of the network has an influence"),
     (["return self.last(maps.mean((2, 3)))", "return self.last(maps.mean((2, 3))) / 0"], "finite"),
+    (["(maps.mean((2, 3)))", "(maps.mean((2, 3))).softmax(1)"], "it returns probabilities"),
     (["nn.Sequential(nn", "[nn", "ReLU())", "ReLU()]", "self.layers(images)", "images\n"
       "        for layer in self.layers:\n            maps = layer(maps)"],
      "self.layers is a list: PyTorch does not look for layers in it"),
@@ -545,7 +546,6 @@ def test_wrong_networks_are_refused_before_they_are_trained(changes, words, no_t
         ([".BatchNorm2d(8)", ".Identity()"], 5.0, "It has no batch norm"),
         ([".Conv2d(1, 8, 5)", ".Upsample(8)", ".BatchNorm2d(8)", ".Identity()",
           "(8, 10)", "(1, 10)"], 5.0, "It has no convolution"),
-        ([], 1.0, "It returns probabilities"),
         ([], float("nan"), "the training diverged"),
     ],
 )  # fmt: skip
