@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from dataclasses import asdict
 from pathlib import Path
 
-from files import replacing
+from files import no_formula, replacing_csv
 from grading.exercises import CORRECT, INCORRECT, NOT_DONE, POINTS
 from grading.notebooks import UNGRADED
 
@@ -38,16 +38,11 @@ def write_csv(grades, path):
     A text that a spreadsheet program would take for a formula gets an apostrophe before it.
     """
     refuse_csv(path)
-    text = {"encoding": "utf-8-sig", "errors": "backslashreplace", "newline": ""}
-    with replacing(path, "w", **text) as file:
+    with replacing_csv(path) as file:
         writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
         writer.writeheader()
         for grade in grades:
-            writer.writerow({name: _no_formula(v) for name, v in asdict(grade).items()})
-
-
-def _no_formula(value):
-    return f"'{value}" if str(value)[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+            writer.writerow({name: no_formula(v) for name, v in asdict(grade).items()})
 
 
 # --- On the screen ----------------------------------------------------------------------

@@ -4,12 +4,11 @@ It takes the dicts that `workbooks.check_workbooks` returns, and decides nothing
 """
 
 import json
-import re
 from pathlib import Path
 
 import pandas as pd
 
-from files import replacing
+from files import no_formula, replacing_csv
 from grading.columns import missing_result
 from grading.reading import shown
 
@@ -17,10 +16,7 @@ from grading.reading import shown
 def write_csv(results, path):
     """Write `results_table` as CSV, all of it or nothing.
 
-    A text that a spreadsheet program would take for a formula gets an apostrophe before
-    it, also behind a semicolon, where some countries' programs begin a new cell: what a
-    student typed must not be run on the instructor's machine. The file begins with a
-    byte-order mark, without which Excel shows η as Î·.
+    A text that a spreadsheet program would take for a formula gets an apostrophe before it.
 
     Raises:
         ValueError: the path is one of the workbooks, or ends in .xlsx.
@@ -30,15 +26,9 @@ def write_csv(results, path):
     refuse_csv(path, [result["file"] for result in results])
     table = results_table(results)
     texts = table.select_dtypes(exclude="number").columns
-    table[texts] = table[texts].map(lambda cell: _harmless(cell) if isinstance(cell, str) else cell)
-    text = {"encoding": "utf-8-sig", "errors": "backslashreplace", "newline": ""}
-    with replacing(path, "w", **text) as file:
+    table[texts] = table[texts].map(no_formula)
+    with replacing_csv(path) as file:
         table.to_csv(file, index=False)
-
-
-def _harmless(cell):
-    """A text with an apostrophe before everything that could begin a formula."""
-    return re.sub(r"(^|[;\t\r\n])(\s*[\"']?\s*)(?=[=+\-@\t\r])", r"\1'\2", cell)
 
 
 def as_json(result):

@@ -6,65 +6,42 @@ import subprocess
 import sys
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 import torch
 
 import backprop as bp
+import exercise_notebooks
+from exercise_notebooks import cells, notebook_of, numbers_of
 from grading import diagnosis, handouts, isolation, lesson1, networks, notebooks
 from grading.exercises import (
     CORRECT,
     INCORRECT,
-    MARK,
     NOT_DONE,
-    POINTS,
     Mistake,
     verdict,
 )
+from grading.sample_notebooks import solutions
 
 ROOT = Path(__file__).parents[1]
-NOTEBOOK = nbformat.read(ROOT / "notebooks" / "1_exercises.ipynb", 4)
-NUMBERS = [number for number in POINTS if number.startswith("1.")]
+NOTEBOOK = notebook_of("1")
+NUMBERS = numbers_of("1")
 NAMES = {
     "1.1": "forward", "1.2": "loss", "1.3": "numerical_gradient", "1.4": "backward",
     "1.5": "train", "1.7": "backward_with_biases", "1.8": "softmax_cross_entropy_gradient",
 }  # fmt: skip
 
 
-def solutions():
-    """{number: its part of solutions/1_exercises.py}"""
-    text = (ROOT / "solutions" / "1_exercises.py").read_text(encoding="utf-8")
-    _, *parts = re.split(r"^# %% (\d+\.\d+)\n", text, flags=re.MULTILINE)
-    return dict(zip(parts[::2], parts[1::2]))
-
-
-SOLUTIONS = solutions()
-
-
-def cells(tag):
-    """{number: source} of the notebook's cells with this tag."""
-    found = [c for c in NOTEBOOK.cells if tag in c.metadata.get("tags", ())]
-    return {cell.metadata["exercise"]: cell.source for cell in found}
-
-
-STUBS = cells("answer")
+SOLUTIONS = solutions("1")
+STUBS = cells(NOTEBOOK, "answer")
+IMPORTED = {"exp": math.exp, "log": math.log}
 
 
 def judge(number, source):
-    """The verdict on an answer: its cell is run with what the notebook imports for it."""
-    namespace = {"exp": math.exp, "log": math.log}
-    exec(compile(source, "<answer>", "exec"), namespace)
-    result = verdict(number, namespace)
-    assert "\n" not in result.comment and len(result.comment) <= 401
-    return result
+    return exercise_notebooks.judge(number, source, IMPORTED)
 
 
 # --- Right answers and stubs --------------------------------------------------------
-
-
-def test_each_exercise_has_a_solution():
-    assert [*SOLUTIONS] == NUMBERS
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -631,37 +608,6 @@ def test_no_two_statements_say_the_same():
     found = [diagnosis.recalculate(values, changed) for _, changed in handouts._MISTAKES.values()]
     numbers = {tuple(float(f"{f[w][0]:.6g}") for w in networks.WEIGHTS) for f in found}
     assert len(numbers) == len(handouts.STATEMENTS)
-
-
-# --- The notebook -------------------------------------------------------------------
-
-
-def test_every_exercise_has_an_answer_cell_and_a_check():
-    assert [*cells("answer")] == [*cells("check")] == NUMBERS
-    for number in NUMBERS:
-        assert MARK.match(STUBS[number])[1] == number
-        assert cells("check")[number] == f'check("{number}")'
-
-
-def test_answer_cells_are_found_without_metadata():
-    marked = [MARK.match(c.source) for c in NOTEBOOK.cells if c.cell_type == "code"]
-    assert [mark[1] for mark in marked if mark] == NUMBERS
-
-
-def test_the_notebook_is_not_done():
-    said = [
-        c.outputs[0].text.strip() for c in NOTEBOOK.cells if "check" in c.metadata.get("tags", ())
-    ]
-    assert said == [f"{number} NOT DONE" for number in NUMBERS]
-
-
-def test_the_notebook_gives_nothing_away():
-    text = "\n".join(cell.source for cell in NOTEBOOK.cells)
-    for number, source in SOLUTIONS.items():
-        for line in source.splitlines():
-            code = line.partition("#")[0].strip()
-            if len(code) > 20 and not code.startswith(("def ", "from ", '"""')):
-                assert code not in text, (number, code)
 
 
 # --- In a notebook: `check` ----------------------------------------------------------

@@ -5,20 +5,22 @@ import math
 import re
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+import exercise_notebooks
 import mnist
+from exercise_notebooks import cells, notebook_of, numbers_of
 from grading import layer_slips, lesson2, significance, training_slips
-from grading.exercises import INCORRECT, MARK, NOT_DONE, POINTS, verdict
+from grading.exercises import INCORRECT, NOT_DONE, verdict
+from grading.sample_notebooks import solutions
 
 ROOT = Path(__file__).parents[1]
-NOTEBOOK = nbformat.read(ROOT / "notebooks" / "2_exercises.ipynb", 4)
-NUMBERS = [number for number in POINTS if number.startswith("2.")]
+NOTEBOOK = notebook_of("2")
+NUMBERS = numbers_of("2")
 FUNCTIONS = ("convolve", "output_size", "batch_norm", "train_step", "mcnemar")
 NAMES = {
     "2.1": ("convolve",), "2.2": ("output_size", "parameters", "receptive_field"),
@@ -26,32 +28,13 @@ NAMES = {
 }  # fmt: skip
 
 
-def solutions():
-    """{number: its part of solutions/2_exercises.py}"""
-    text = (ROOT / "solutions" / "2_exercises.py").read_text(encoding="utf-8")
-    _, *parts = re.split(r"^# %% (\d+\.\d+)\n", text, flags=re.MULTILINE)
-    return dict(zip(parts[::2], parts[1::2]))
-
-
-SOLUTIONS = solutions()
-
-
-def cells(tag):
-    """{number: source} of the notebook's cells with this tag."""
-    found = [c for c in NOTEBOOK.cells if tag in c.metadata.get("tags", ())]
-    return {cell.metadata["exercise"]: cell.source for cell in found}
-
-
-STUBS = cells("answer")
+SOLUTIONS = solutions("2")
+STUBS = cells(NOTEBOOK, "answer")
+IMPORTED = {"comb": math.comb, "torch": torch, "F": F, "nn": nn}
 
 
 def judge(number, source):
-    """The verdict on an answer: its cell is run with what the notebook imports for it."""
-    namespace = {"comb": math.comb, "torch": torch, "F": F, "nn": nn}
-    exec(compile(source, "<answer>", "exec"), namespace)
-    result = verdict(number, namespace)
-    assert "\n" not in result.comment and len(result.comment) <= 401
-    return result
+    return exercise_notebooks.judge(number, source, IMPORTED)
 
 
 @pytest.fixture
@@ -78,10 +61,6 @@ def trained_to(monkeypatch):
 
 
 # --- Right answers and stubs --------------------------------------------------------
-
-
-def test_each_exercise_has_a_solution():
-    assert [*SOLUTIONS] == NUMBERS
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -887,36 +866,6 @@ def test_remembered_numbers_do_not_pass():
 
 
 # --- The notebook -------------------------------------------------------------------
-
-
-def test_every_exercise_has_an_answer_cell_and_a_check():
-    assert [*cells("answer")] == [*cells("check")] == NUMBERS
-    for number in NUMBERS:
-        assert MARK.match(STUBS[number])[1] == number
-        assert cells("check")[number] == f'check("{number}")'
-
-
-def test_answer_cells_are_found_without_metadata():
-    marked = [MARK.match(c.source) for c in NOTEBOOK.cells if c.cell_type == "code"]
-    assert [mark[1] for mark in marked if mark] == NUMBERS
-
-
-def test_the_notebook_is_not_done():
-    said = [
-        c.outputs[0].text.strip() for c in NOTEBOOK.cells if "check" in c.metadata.get("tags", ())
-    ]
-    assert said == [f"{number} NOT DONE" for number in NUMBERS]
-
-
-def test_the_notebook_gives_nothing_away():
-    text = "\n".join(cell.source for cell in NOTEBOOK.cells)
-    for number, source in SOLUTIONS.items():
-        for line in source.splitlines():
-            code = line.partition("#")[0].strip()
-            if len(code) > 20 and not code.startswith(
-                ("def ", "from ", '"""', "super()", "class ")
-            ):
-                assert code not in text, (number, code)
 
 
 @pytest.mark.parametrize("answer", ["", "raise ValueError('x')", "return object()"])
