@@ -18,6 +18,11 @@ without any difference. weights/ keeps the trained weights of each network, from
 our recipe, for notebook 3; images/accuracy.png shows results.csv. Write rows of your own
 to a file of your own: --results FILE. Nothing else is written then. Run one training at a
 time, so that seconds are comparable.
+
+With --scheduler ADDRESS the workers of a Dask cluster make the runs, and what they send back
+is kept here, each run as it comes: see cluster.py. A run that cannot be made is named, the
+others are kept, and the exit status is 1. The column host says which computer made a run;
+"local" is the one on which this script was started, without a cluster.
 """
 
 import argparse
@@ -75,7 +80,7 @@ KEPT = {(name, recipe, "11" if name == "RecordNet" else "1") for name, recipe in
 MEASURED = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 BEST = ("best_epoch", "best_accuracy")
 COLUMNS = (
-    *KEY, "parameters", "epochs", *MEASURED, *BEST, "seconds", "device", "threads", "torch",
+    *KEY, "parameters", "epochs", *MEASURED, *BEST, "seconds", "device", "threads", "torch", "host",
 )  # fmt: skip
 
 
@@ -93,6 +98,7 @@ def parse():
     parser.add_argument("seeds", type=int, nargs="+")
     parser.add_argument("--again", action="store_true", help="repeat finished runs and compare")
     parser.add_argument("--results", type=Path, metavar="FILE", help="in place of results.csv")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster: see cluster.py")
     arguments = parser.parse_args()
     arguments.results = (arguments.results or RESULTS).resolve()
     if not arguments.results.parent.is_dir():
@@ -150,49 +156,85 @@ def load_teacher(recipe):
     return teachers[0] if len(teachers) == 1 else Average(*teachers)
 
 
-def keep_mistakes(key, network, test_loader, device):
+def run(key, train_set, test_set, device):
+    """Make a run, wherever it is made: (row of results.csv, mistakes as a text, weights)."""
+    row, network = measure(key, train_set, test_set, device)
+    test_loader = utils.TensorLoader(test_set, 1000, device=device)
+    wrong = mistakes_as_text(*utils.predict(network, device, test_loader))
+    weights = {k: v.cpu().contiguous() for k, v in network.state_dict().items()}
+    return row | {"host": "local"}, wrong, weights
+
+
+def wanted(arguments):
+    """Yield the key of each run that has no row yet; of each run with --again."""
+    for seed in arguments.seeds:
+        key = (arguments.network, arguments.recipe, str(seed))
+        if key in finished(arguments.results, *KEY) and not arguments.again:
+            print(f"{' '.join(key)}: already in {arguments.results.name}")
+        else:
+            yield key
+
+
+def runs_here(keys):
+    """Make runs in this process, one after the other: yields (key, run)."""
+    device = utils.best_device()
+    train_set, test_set = load_mnist()
+    for key in keys:
+        yield key, run(key, train_set, test_set, device)
+
+
+def runs_on_cluster(address, keys):
+    """The same on a Dask cluster; a run that could not be made is None. See cluster.py."""
+    import cluster
+
+    try:
+        client = cluster.connect(address)
+    except RuntimeError as error:
+        sys.exit(f"--scheduler: {error}")
+    with client:
+        yield from cluster.runs(client, dict.fromkeys(keys))
+
+
+def keep_mistakes(key, wrong):
     """Write into mistakes.csv what a run gets wrong, if it has no row there."""
     if key not in finished(MISTAKES, *KEY):
-        wrong = mistakes_as_text(*utils.predict(network, device, test_loader))
         append(MISTAKES, dict(zip(KEY, key)) | {"mistakes": wrong})
 
 
-def keep_weights(name, network):
+def keep_weights(name, weights):
     """Write the weights that notebook 3 loads."""
     WEIGHTS.mkdir(exist_ok=True)
     with replacing(WEIGHTS / f"{name}.pt") as file:
-        torch.save({k: v.cpu().contiguous() for k, v in network.state_dict().items()}, file)
+        torch.save(weights, file)
 
 
 def main():
     arguments = parse()
-    results = arguments.results
-    device = utils.best_device()
-    train_set, test_set = load_mnist()
-    test_loader = utils.TensorLoader(test_set, 1000, device=device)
-    added = different = False
-    for seed in arguments.seeds:
-        key = (arguments.network, arguments.recipe, str(seed))
-        recorded = key in finished(results, *KEY)
-        if recorded and not arguments.again:
-            print(f"{' '.join(key)}: already in {results.name}")
+    results, keys = arguments.results, wanted(arguments)
+    address = arguments.scheduler
+    runs = runs_here(keys) if address is None else runs_on_cluster(address, keys)
+    added = failed = False
+    for key, made in runs:
+        if made is None:
+            failed = True
             continue
-        row, network = measure(key, train_set, test_set, device)
+        row, wrong, weights = made
+        recorded = key in finished(results, *KEY)
         changes = differences(results, row, (*MEASURED, *BEST)) if recorded else []
         if recorded:
             print(f"{' '.join(key)}: {'; '.join(changes) or 'the same again'}", flush=True)
-            different |= bool(changes)
+            failed |= bool(changes)
         if results == RESULTS and not changes:
-            keep_mistakes(key, network, test_loader, device)
+            keep_mistakes(key, wrong)
         if recorded:
             continue
         if results == RESULTS and key in KEPT:
-            keep_weights(key[0], network)
+            keep_weights(key[0], weights)
         append(results, row)
         added = True
     if added and results == RESULTS:
         draw()
-    sys.exit(different)
+    sys.exit(failed)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ FOLDED = {"cellView": "form", "jupyter": {"source_hidden": True}}  # in Colab, i
 COMES_ALONG = {"IPython", "cycler", "PIL"}
 # To be installed, but not imported by us: pandas does it for its tables.
 IMPORTED_FOR_US = {"jinja2"}
+# In requirements-optional.txt: compare.py needs it with --scheduler only, and no notebook does.
+OPTIONAL = {"distributed"}
 
 needs_git = pytest.mark.skipif(
     not (ROOT / ".git").exists(), reason="not a git checkout: there is nothing to clone"
@@ -272,7 +274,7 @@ def third_party(notebooks):
 def test_packages_of_the_setup_cells():
     """They are those that are imported, each once, and each is in requirements.txt."""
     assert len(packages()) == len(set(packages()))
-    assert set(packages()) == third_party(NOTEBOOKS) - COMES_ALONG | IMPORTED_FOR_US
+    assert set(packages()) == third_party(NOTEBOOKS) - COMES_ALONG - OPTIONAL | IMPORTED_FOR_US
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").lower().splitlines()
     required = {re.match(r"[\w-]*", line)[0] for line in lines}
     assert set(packages()) <= required
