@@ -530,7 +530,7 @@ def plot_alike(answers, digits=10):
         answers: (10, 10), a row a digit: the mean of its softened answers. The digit itself
             is left white, because it would outshine all others.
     """
-    others = np.asarray(answers, dtype=float).copy()
+    others = 100 * np.asarray(answers, dtype=float)
     np.fill_diagonal(others, np.nan)
     figure, axes = plt.subplots(figsize=(6, 5))
     shown = axes.imshow(others, cmap="Blues", vmin=0)
@@ -539,10 +539,10 @@ def plot_alike(answers, digits=10):
             if row != column:
                 value = others[row, column]
                 dark = value > 0.6 * np.nanmax(others)
-                axes.text(column, row, f"{100 * value:.1f}", ha="center", va="center", size=7,
+                axes.text(column, row, f"{value:.1f}", ha="center", va="center", size=7,
                           color="white" if dark else "black")  # fmt: skip
     axes.set(xticks=range(digits), yticks=range(digits))
     axes.set(xlabel="what the teacher also sees in it", ylabel="the digit")
     axes.grid(False)
-    figure.colorbar(shown, label="mean probability", shrink=0.8)
+    figure.colorbar(shown, label="mean probability (%)", shrink=0.8)
     return figure
