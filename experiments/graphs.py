@@ -7,6 +7,8 @@ the place of `utils.train`, with the same arguments and the same arithmetic; onl
 numbers of a GPU come in another order.
 """
 
+import warnings
+
 import torch
 import torch.nn.functional as F
 
@@ -16,16 +18,16 @@ WARM_UP = 3  # steps before the recording, in which libraries choose and prepare
 
 
 class Step:
-    """One optimiser step on `size` images, recorded; `run` repeats it on other images.
+    """One optimiser step on `size` images: recorded when it is first called, then repeated.
 
     Args:
         run: what all steps of a training share, a `Training`.
         size: images in the batch.
-        transform: see `utils.TensorLoader`; None shows the images as they are.
+        loader: a `utils.TensorLoader`, for its images, labels and transform.
     """
 
-    def __init__(self, run, size, transform, loader):
-        self.run, self.transform, self.loader = run, transform, loader
+    def __init__(self, run, size, loader):
+        self.run, self.loader = run, loader
         self.index = torch.zeros(size, dtype=torch.int64, device=run.device)
         self.graph = None
 
@@ -33,8 +35,8 @@ class Step:
         """The step itself, on tensors that keep their place in memory."""
         run = self.run
         images = self.loader.images[self.index].float() / 255
-        if self.transform is not None:
-            images = self.transform(images)
+        if self.loader.transform is not None:
+            images = self.loader.transform(images)
         images = utils.normalise(images).contiguous(memory_format=torch.channels_last)
         targets = self.loader.labels[self.index]
         with run.autocast():
@@ -66,6 +68,7 @@ class Step:
             tensor.copy_(value)
 
     def __call__(self, index):
+        """Train on the images with these indices, int64 (size,)."""
         self.index.copy_(index)
         if self.run.device.type != "cuda":  # nothing to record: for the tests
             self.compute()
@@ -115,7 +118,7 @@ class Training:
         self.momentum.fill_(group["momentum"])
         key = (len(index), loader.transform)
         if key not in self.steps:
-            self.steps[key] = Step(self, len(index), loader.transform, loader)
+            self.steps[key] = Step(self, len(index), loader)
         self.steps[key](index)
 
 
@@ -136,10 +139,12 @@ class Trainer:
         run.losses.zero_()
         run.correct.zero_()
         order = torch.randperm(len(train_loader.labels), device=device)
-        for index in order.split(train_loader.batch_size):
-            run.step(index, train_loader)
-            if scheduler is not None:
-                scheduler.step()
+        with warnings.catch_warnings():  # the scheduler misses calls of optimizer.step
+            warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")
+            for index in order.split(train_loader.batch_size):
+                run.step(index, train_loader)
+                if scheduler is not None:
+                    scheduler.step()
         count = len(train_loader.dataset)
         return run.losses.item() / count, run.correct.item() / count
 
