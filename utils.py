@@ -184,11 +184,15 @@ class TensorLoader:
         count = len(self.labels)
         make = torch.randperm if self.shuffle else torch.arange
         for index in make(count, device=self.device).split(self.batch_size):
-            images = self.images[index].float() / 255
-            if self.transform is not None:
-                images = self.transform(images)
-            images = normalise(images).contiguous(memory_format=torch.channels_last)
-            yield images, self.labels[index]
+            yield self.batch(index)
+
+    def batch(self, index):
+        """The batch of the examples with these indices, int64 (B,)."""
+        images = self.images[index].float() / 255
+        if self.transform is not None:
+            images = self.transform(images)
+        images = normalise(images).contiguous(memory_format=torch.channels_last)
+        return images, self.labels[index]
 
     def without_transform(self):
         """Another loader of the same examples, which shows them as they are."""

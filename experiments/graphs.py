@@ -34,11 +34,7 @@ class Step:
     def compute(self):
         """The step itself, on tensors that keep their place in memory."""
         run = self.run
-        images = self.loader.images[self.index].float() / 255
-        if self.loader.transform is not None:
-            images = self.loader.transform(images)
-        images = utils.normalise(images).contiguous(memory_format=torch.channels_last)
-        targets = self.loader.labels[self.index]
+        images, targets = self.loader.batch(self.index)
         with run.autocast():
             logits = run.model(images)
             if run.loss_function is None:

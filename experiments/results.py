@@ -219,8 +219,9 @@ def results_table():
 
 
 def speed_table():
-    """README's table of seconds on a CPU, in Markdown, from speed.csv."""
-    speed = pd.read_csv(SPEED).query("device == 'cpu'")
+    """README's table of seconds, in Markdown, from speed.csv: on a CPU, then on other devices."""
+    everywhere = pd.read_csv(SPEED)
+    speed = everywhere[everywhere["device"] == "cpu"]
     seconds = speed.groupby(["pipeline", "network"])["seconds"].agg(["mean", "min"])
     epochs = RECIPES["D"].epochs
     usual = seconds.loc["usual", "D"] * epochs
@@ -235,6 +236,10 @@ def speed_table():
         "an epoch of `Net` in the usual pipeline": usual_net,
         "*times as long*, the pipeline alone": usual_net / ours_net,
     }
+    elsewhere = everywhere[everywhere["device"] != "cpu"]
+    for (device, name), timed in elsewhere.groupby(["device", "network"]):
+        what = f"`{name}` on one {device}, the whole training ({trainings(timed, name)})"
+        rows[what] = timed["seconds"].agg(["mean", "min"])
     lines = ["| seconds | on average | fastest |", "|---|---|---|"]
     lines += [f"| {what} | {row['mean']:.1f} | {row['min']:.1f} |" for what, row in rows.items()]
     return "\n".join(lines)
