@@ -210,7 +210,7 @@ def results_table():
             f"{row['parameters']:,.0f}",
             f"{row['epochs']:.0f}",
             f"{row['runs']:.0f}",
-            f"{row['mean']:.3f} ± {row['sd']:.3f}",
+            f"{row['mean']:.3f}" + (f" ± {row['sd']:.3f}" if row["runs"] > 1 else ""),
             f"{row['best']:.2f}",
             "" if published is None else f"{published:.2f}",
         )
