@@ -64,7 +64,7 @@ def test_what_is_said_of_networks_names_networks_and_recipes():
 
 
 def test_unknown_names():
-    with pytest.raises(ValueError, match="there are Net, TinyNet, FastNet, A"):
+    with pytest.raises(ValueError, match="there are Net, TinyNet, FastNet, R"):
         build("resnet")
     with pytest.raises(ValueError, match="unknown layer"):
         model.conv(1, 2, then="relu batchnorm")
