@@ -141,31 +141,13 @@ def check_update(updates, weight, rate, reader, recalculate):
         rate: what `rates.learning_rate` returns.
         reader: a `references.Reader`. recalculate: a `filling.Recalculation`.
     """
-    table, name, eta = updates.checked.table, weight.name, rate.eta
-    if eta is None or not len(updates.rows):
+    table, name = updates.checked.table, weight.name
+    if rate.eta is None or not len(updates.rows):
         return missing_result()
-    got, tolerance = updates.new[weight], updates.tolerance(weight, eta, rate.error)
-    gradient = updates.gradient[weight][:-1]
-    want = updates.old[weight] - eta * gradient
-    if not updates.single[updates.rows].all():
-        want = np.where(updates.steps == 1, want, updates.several_epochs(eta)[weight])
-        tolerance = tolerance * np.maximum(1, updates.steps)
-    cells = table.values.get(GRADIENT_SYMBOLS[weight].name, updates.gradient[weight])[:-1]
-    follows = ~np.isfinite(got) & ~np.isfinite(cells + want)  # an error of the gradient goes on
-    result, wrong = compare(got, want, tolerance, updates.rows & ~follows)
-    drift = _drift(updates, weight, eta, rate.error, wrong)
-    if drift.any():
-        wrong, result["verdict"] = drift, "wrong"
-    if np.isscalar(eta) and eta == 0:  # no training, so no update is right
-        wrong = updates.rows & (gradient != 0)
-        result["verdict"] = "wrong" if wrong.any() else "right"
-    before = np.isfinite(updates.old[weight]) & np.isfinite(cells)
-    inherited = ~np.isfinite(got) & ~before
-    if inherited.any():
-        wrong, result["verdict"] = wrong | inherited, "wrong"
-    result["rows_wrong"] = int(wrong.sum())
+    result, wrong, inherited, tolerance = _compare(updates, weight, rate)
     filling = updates.filling(weight)
-    stale = stale_rows(recalculate(filling)[1:], got, tolerance) & updates.single
+    recalculated = recalculate(filling)[1:]
+    stale = stale_rows(recalculated, updates.new[weight], tolerance) & updates.single
     rows = wrong if wrong.any() else stale
     if not rows.any():
         return result
@@ -179,6 +161,37 @@ def check_update(updates, weight, rate, reader, recalculate):
     if not unexplained.any():  # an error of the gradient, or of the weight above, goes on
         cause = cause or follows_from([GRADIENT_SYMBOLS[weight].name])
     return result | {"cause": cause}
+
+
+def _compare(updates, weight, rate):
+    """Compare the updates of one weight with the right ones.
+
+    Returns:
+        (the column's result, which updates are wrong, which of them go on from an error or a
+        gap above, how far rounding may move the weight), arrays (rows − 1,).
+    """
+    got, eta = updates.new[weight], rate.eta
+    tolerance, gradient = updates.tolerance(weight, eta, rate.error), updates.gradient[weight][:-1]
+    want = updates.old[weight] - eta * gradient
+    if not updates.single[updates.rows].all():
+        want = np.where(updates.steps == 1, want, updates.several_epochs(eta)[weight])
+        tolerance = tolerance * np.maximum(1, updates.steps)
+    values = updates.checked.table.values
+    cells = values.get(GRADIENT_SYMBOLS[weight].name, updates.gradient[weight])[:-1]
+    follows = ~np.isfinite(got) & ~np.isfinite(cells + want)  # an error of the gradient goes on
+    result, wrong = compare(got, want, tolerance, updates.rows & ~follows)
+    drift = _drift(updates, weight, eta, rate.error, wrong)
+    if drift.any():
+        wrong, result["verdict"] = drift, "wrong"
+    if np.isscalar(eta) and eta == 0:  # no training, so no update is right
+        wrong = updates.rows & (gradient != 0)
+        result["verdict"] = "wrong" if wrong.any() else "right"
+    before = np.isfinite(updates.old[weight]) & np.isfinite(cells)
+    inherited = ~np.isfinite(got) & ~before
+    if inherited.any():
+        wrong, result["verdict"] = wrong | inherited, "wrong"
+    result["rows_wrong"] = int(wrong.sum())
+    return result, wrong, inherited, tolerance
 
 
 def _drift(updates, weight, eta, eta_error, wrong):
