@@ -6,10 +6,12 @@ not the same from top to bottom, the cause says from which row on, and how to me
 
 import datetime
 import re
+from functools import partial
 
 import numpy as np
 
 from grading import parsing
+from grading.helpers import in_helper
 from grading.reading import absolute, address_of, shown
 
 LONGEST = 120  # characters of a formula in a sentence
@@ -25,13 +27,15 @@ class Content:
         wrong: which rows are wrong, (rows,).
         explain: an expression → its differences from the right one, a tuple of texts.
         wanted: names of the quantities in the right formula.
+        right: what the formula should be, an expression; None where any of several will do.
         above: whether the column is calculated from the row above, as the weights are.
     """
 
-    def __init__(self, table, reader, name, filling, wrong, explain, wanted, above=False):
+    def __init__(self, table, reader, name, filling, wrong, explain, wanted, right=None,
+                 above=False):  # fmt: skip
         self.table, self.reader, self.name = table, reader, name
         self.filling, self.wrong = filling, wrong
-        self.explain, self.wanted, self.above = explain, wanted, above
+        self.explain, self.wanted, self.right, self.above = explain, wanted, right, above
         self.used = set()  # names of quantities in the formulas that were read
 
     def causes(self, typed):
@@ -62,7 +66,12 @@ class Content:
         )
         if everywhere:
             return parts[0][1]
-        return "; ".join(f"{self._where(rows)}: {text}" for rows, text in parts) + self._mend()
+        return "; ".join(f"{self.where(rows)}: {text}" for rows, text in parts) + self._mend()
+
+    @property
+    def unknown(self):
+        """Whether the formulas use cells of which nobody knows what they are."""
+        return any(name.startswith("the ") for name in self.used)
 
     def _of_form(self, form, rows):
         """The differences of one formula, told from the rows in which it stands."""
@@ -77,6 +86,9 @@ class Content:
         if not texts:
             return ""
         pitfall = _SQUARE_OF_MINUS.search(self.filling.forms[form].text)
+        if helper := self._helper(form, ks[0]):
+            text, is_all = helper
+            return text if is_all else "; ".join(texts) + text
         hint = " (in a spreadsheet, −x^2 is (−x)²)" if pitfall else self._pasted(form, ks[0])
         return "; ".join(texts) + hint + self._moving(form, ks[0], first)
 
@@ -92,10 +104,20 @@ class Content:
                 return f" (it is the formula of {name}, in {address_of(row, column)}, copied here)"
         return ""
 
-    def _differences(self, form, k):
+    def _helper(self, form, k):
+        """Say in which column of the student's own the mistake is: see `helpers.in_helper`."""
+        if self.right is None or self._read(k) is None or not self.reader.inlined:
+            return None
+        return in_helper(self.reader, partial(self._read, k), self.right)
+
+    def _read(self, k, instead=None):
+        """The formula in data row k as an expression, or None."""
         row, column = self.filling.rows[k], self.filling.column
         formula = self.table.sheet.formulas[row, column]
-        expression = self.reader.read(formula, row, column, k - self.above, self.wanted)
+        return self.reader.read(formula, row, column, k - self.above, self.wanted, instead)
+
+    def _differences(self, form, k):
+        expression = self._read(k)
         if expression is None:
             return None
         self.used |= {symbol.name for symbol in expression.free_symbols}
@@ -128,7 +150,7 @@ class Content:
             mend = f": write {', '.join(map(absolute, moving))}"
         return f" ({', '.join(moving)} moves down with the row{mend})"
 
-    def _where(self, rows):
+    def where(self, rows):
         """Which rows, in words: from AB35 on; in AB7; in AB7 to AB9."""
         first, last = np.flatnonzero(rows)[[0, -1]]
         start, end = self.table.address(self.name, first), self.table.address(self.name, last)

@@ -28,7 +28,7 @@ from grading.quantities import (
     compile_formulas,
 )
 from grading.reading import shown
-from grading.rounding import ACCEPTED_DIGITS, COARSEST, STORED, propagate, uncertainty
+from grading.rounding import ACCEPTED_DIGITS, COARSEST, RELATIVE, STORED, propagate, uncertainty
 
 
 class CheckedTable:
@@ -42,6 +42,7 @@ class CheckedTable:
         uncertainty: column → how far the numbers of `own` may be off.
         wrong: the names of wrong columns, in the order of calculation.
         empty: the names of gradients that are zero within rounding and have no right formula.
+        typed: the names of right columns that have no formula.
     """
 
     def __init__(self, table):
@@ -74,7 +75,7 @@ class CheckedTable:
             self.uncertainty[name] = np.where(
                 np.isfinite(cells), self.uncertainty.get(name, 0), distance
             )
-        self.wrong, self.empty = [], []
+        self.wrong, self.empty, self.typed = [], [], []
         if rounded:
             self._allow_for_rounding()
 
@@ -186,8 +187,11 @@ def check_column(checked, symbol, reader, recalculate):
     filling = checked.filling(name)
     stale = stale_rows(recalculate(filling), got, tolerance)
     if not wrong.any() and not stale.any():
-        _note_formula(checked, symbol, filling, reader, tolerance)
-        return result
+        wrong = _wrong_by_formula(checked, symbol, filling, reader)
+        if not wrong.any():
+            _note_formula(checked, symbol, filling, reader, tolerance)
+            return result
+        result |= {"verdict": "wrong", "rows_wrong": int(wrong.sum())}
     rows = wrong if wrong.any() else stale
     first = int(rows.argmax())
     result |= describe(table, name, first)
@@ -203,11 +207,34 @@ def check_column(checked, symbol, reader, recalculate):
     return result
 
 
-def _note_formula(checked, symbol, filling, reader, tolerance):
-    """Note a formula that is not the right one, though its numbers are."""
+def _wrong_by_formula(checked, symbol, filling, reader):
+    """Rows with a wrong formula that rounding of other columns hides, (rows,).
+
+    A formula calculates with the cells as they are, rounded or not. So another number than
+    the right formula gives from the same cells is no rounding.
+    """
     table, name = checked.table, symbol.name
-    content = content_of(checked, symbol, filling, np.ones(len(table.rows), bool), reader)
+    (right,), _ = checked.calculate(*compile_formula(FORMULAS[symbol]))
+    allowed = checked.uncertainty[name] + RELATIVE * np.abs(right)
+    rows = table.checkable & (filling.form >= 0) & (np.abs(table.values[name] - right) > allowed)
+    content = content_of(checked, symbol, filling, rows, reader)
+    if rows.any() and content.causes(lambda rows: "") and not content.unknown:
+        return rows
+    return np.zeros_like(rows)
+
+
+def _note_formula(checked, symbol, filling, reader, tolerance):
+    """Note a formula that is not the right one, though its numbers are; and typed numbers."""
+    table, name = checked.table, symbol.name
+    everywhere, live = np.ones(len(table.rows), bool), filling.form >= 0
+    content = content_of(checked, symbol, filling, everywhere, reader)
     said = content.causes(lambda rows: "")
+    if live.any() and not live.all():
+        table.notes.append(
+            f"{column_name(name)} has the right numbers, but typed ones in place of formulas: "
+            f"{content.where(~live)}."
+        )
+    checked.typed += [name] * (not live.any())
     if said:
         table.notes.append(
             f"{column_name(name)} has the right numbers here, but another formula: {said}."
@@ -225,7 +252,7 @@ def content_of(checked, symbol, filling, wrong, reader):
     """The `causes.Content` of a computed column."""
     wanted = {s.name for s in FORMULAS[symbol].free_symbols} | GIVEN_NAMES
     explain = partial(differences, symbol=symbol)
-    return Content(checked.table, reader, symbol.name, filling, wrong, explain, wanted)
+    return Content(checked.table, reader, symbol.name, filling, wrong, explain, wanted, symbol)
 
 
 def check_constants(checked, reader):

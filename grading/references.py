@@ -7,6 +7,8 @@ holds. A cell of a column that the network does not know is replaced by its own 
 Empty cells, headers and texts are called what they are.
 """
 
+from typing import NamedTuple
+
 import sympy
 
 from grading import parsing
@@ -20,6 +22,21 @@ DEEPEST = 6  # columns of a student's own that lead to one another
 MOST = 40  # cells that one formula is put together from
 
 
+class Inlined(NamedTuple):
+    """A cell of the student's own whose formula took its place in another one.
+
+    Attributes:
+        address: where it is. header: what stands above it, or "".
+        expression: its formula over the network's quantities.
+        depth: how many such cells lead to it.
+    """
+
+    address: str
+    header: str
+    expression: sympy.Expr
+    depth: int
+
+
 class Reader:
     """Reads the formulas of one table.
 
@@ -29,6 +46,7 @@ class Reader:
 
     Attributes:
         rate_cell: (sheet title, row, column) of η, once it is known.
+        inlined: (sheet title, row, column) → `Inlined`, of the formula that was read last.
     """
 
     def __init__(self, book, table, labels):
@@ -40,7 +58,7 @@ class Reader:
                 self.names[column] = name  # the same column once more
         self.index = {row: k for k, row in enumerate(table.rows)}
 
-    def read(self, formula, row, column, here, wanted=()):
+    def read(self, formula, row, column, here, wanted=(), instead=None):
         """Read a formula.
 
         Args:
@@ -48,11 +66,13 @@ class Reader:
             row, column: the cell that it stands in.
             here: the number of the data row whose quantities have no "of the row above".
             wanted: names of quantities, preferred where a cell may be one of several.
+            instead: (sheet title, row, column) → expression, of cells that hold something else.
 
         Returns:
             A SymPy expression, or None where the formula cannot be read.
         """
         self.here, self.wanted, self.left, self.row = here, wanted, MOST, row
+        self.instead, self.inlined = instead or {}, {}
         return self._expression(self.table.sheet, formula, row, column, 0)
 
     def _expression(self, sheet, formula, row, column, depth):
@@ -75,7 +95,9 @@ class Reader:
                 return sympy.Symbol(f"the header cell {address_of(row, column)}")
             if row in self.index:
                 return self._of_row(sympy.Symbol(self.names[column]), row, fixed)
-        address = self.address(sheet, row, column)
+        place, address = (sheet.title, row, column), self.address(sheet, row, column)
+        if place in self.instead:
+            return self.instead[place]
         for name, cell in self.table.cells.items():
             if cell == address:
                 return sympy.Symbol(name)
@@ -88,9 +110,15 @@ class Reader:
             self.left -= 1
             inner = self._expression(sheet, formula, row, column, depth + 1)
             if inner is not None:
+                self.inlined[place] = Inlined(address, self._header(sheet, column), inner, depth)
                 return inner
         kind = "text" if isinstance(value, str) else "cell"
         return sympy.Symbol(f"the {kind} {'in ' * (kind == 'text')}{address}")
+
+    def _header(self, sheet, column):
+        """The text in a column's cell of the header row; "" where there is none."""
+        text = sheet.value(self.table.header_row, column) if sheet is self.table.sheet else None
+        return text.strip() if isinstance(text, str) else ""
 
     def address(self, sheet, row, column):
         """The address of a cell as a formula on the table's sheet writes it."""

@@ -25,7 +25,7 @@ from grading.columns import (
 )
 from grading.differences import update_differences
 from grading.filling import Filling
-from grading.mistakes import UPDATE, UPDATE_MISTAKES, UPDATE_SYMBOLS
+from grading.mistakes import UPDATE, UPDATE_MISTAKES, UPDATE_SYMBOLS, update_formulas
 from grading.quantities import GIVEN_NAMES
 from grading.reading import absolute
 from grading.rounding import RELATIVE
@@ -150,7 +150,10 @@ def check_update(updates, weight, rate, reader, recalculate):
     stale = stale_rows(recalculated, updates.new[weight], tolerance) & updates.single
     rows = wrong if wrong.any() else stale
     if not rows.any():
-        return result
+        rows = wrong = _look_at_formula(updates, weight, rate, filling, reader)
+        if not rows.any():
+            return result
+        result |= {"verdict": "wrong", "rows_wrong": int(rows.sum())}
     k = int(rows.argmax())
     result |= describe(table, name, k + 1)
     result["expected_formula"] = _expected(updates, weight, rate, k, result["formula"])
@@ -224,16 +227,44 @@ def _expected(updates, weight, rate, k, theirs):
     return in_style(f"={cells[weight.name]}-{factor}*{slope}", theirs)
 
 
+def _content(updates, weight, rate, wrong, filling, reader):
+    """The `causes.Content` of a weight's column."""
+    below = np.concatenate([[False], wrong])
+    wanted = {s.name for s in GRADIENTS[weight].free_symbols} | GIVEN_NAMES
+    typed = rate.eta if np.isscalar(rate.eta) and not rate.in_cell else None
+    explain = partial(update_differences, weight=weight, typed=typed)
+    table, (right, _) = updates.checked.table, update_formulas(weight)
+    return Content(table, reader, weight.name, filling, below, explain, wanted, right, above=True)
+
+
+def _look_at_formula(updates, weight, rate, filling, reader):
+    """Updates with a wrong formula that rounding of other columns hides, (rows − 1,).
+
+    Another formula than the right one with the right numbers is noted. See
+    `columns._wrong_by_formula`.
+    """
+    rows = updates.single & (filling.form[1:] >= 0)
+    content = _content(updates, weight, rate, rows, filling, reader)
+    said = rate.source not in (None, "inferred") and rows.any() and content.causes(lambda rows: "")
+    if not said or content.unknown:
+        return np.zeros_like(rows)
+    step = rate.eta * updates.gradient[weight][:-1]
+    off = np.abs(updates.new[weight] - (updates.old[weight] - step))
+    hidden = rows & (off > updates.moves[weight][1:] + RELATIVE * np.abs(step))
+    if not hidden.any():
+        updates.checked.table.notes.append(
+            f"update {weight} has the right numbers here, but another formula: {said}."
+        )
+    return hidden
+
+
 def _cause(updates, weight, rate, wrong, tolerance, filling, reader):
     """Say why the updates of a weight are wrong, or None."""
     table, name = updates.checked.table, weight.name
     if not wrong.any():
         return None
     below = np.concatenate([[False], wrong])
-    wanted = {s.name for s in GRADIENTS[weight].free_symbols} | GIVEN_NAMES
-    typed = rate.eta if np.isscalar(rate.eta) and not rate.in_cell else None
-    explain = partial(update_differences, weight=weight, typed=typed)
-    content = Content(table, reader, name, filling, below, explain, wanted, above=True)
+    content = _content(updates, weight, rate, wrong, filling, reader)
     said = content.causes(
         lambda rows: not_numbers(table, name, rows) or typed_over(table, name, filling, rows)
     )

@@ -52,6 +52,7 @@ def check_table(table, candidates, book, labels):
         columns[column_name(symbol)] = check_update(updates, weight, rate, reader, recalculate)
     updates.note_unchecked()
     _note_copies(checked)
+    _note_typed(checked)
     _note_empty_gradients(checked, columns)
     _note_unchecked_columns(table, columns)
     eta = float(np.ravel(rate.eta)[0]) if rate.source else None
@@ -79,6 +80,14 @@ def _note_copies(checked):
                 table.unchecked.append(
                     f"'{shown(text)}' stands twice. The second has other numbers than the first."
                 )
+
+
+def _note_typed(checked):
+    """Right columns of typed numbers, in a table that calculates most of its columns."""
+    computed = COMPUTED_NAMES & checked.table.columns.keys()
+    if checked.typed and 2 * len(checked.typed) < len(computed):
+        names = ", ".join(map(column_name, checked.typed))
+        checked.table.notes.append(f"No formula calculates {names}: the right numbers are typed.")
 
 
 def _note_empty_gradients(checked, columns):

@@ -8,7 +8,8 @@ says of it, and a person has compared the two. kind:
     own       a mistake of this column's own; the checker must find it and say this cause
     follows   wrong because of another column; the checker must find it and say so
     accepted  counted as wrong by the author, and not by the checker: rounded to 6 decimals,
-              equal numbers (t1 = t2), or a helper column, told where it is used
+              equal numbers (t1 = t2), or a helper column, named where it is used. `cause` is
+              what the report says of it; "" where it follows from another one
     right     a workbook without a mistake
     cheat     a workbook that must not be called right
 """
@@ -61,6 +62,8 @@ def test_every_mistake_is_found_and_explained_and_nothing_else_blamed(name, resu
     assert found == expected, report.as_text(results[name])
     if expected:
         assert results[name]["verdict"] == "wrong"
+    for line in TRUTH[(TRUTH["file"] == name) & (TRUTH["kind"] == "accepted")].itertuples():
+        assert line.cause in report.as_text(results[name])
 
 
 def test_how_many_causes_are_named():
