@@ -10,6 +10,7 @@ to load it.
     reading.py      refuse what is no workbook; what all share about cells
     cells.py        read the XML: values and formulas in one pass
     headers.py      which quantity a header or a label names
+    views.py        tables whose epochs run across, or that go on on another sheet
     tables.py       find the tables in the sheets
     labels.py       find the numbers beside labels, and the learning rates that are stated
     rates.py        find a table's learning rate

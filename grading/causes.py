@@ -12,7 +12,7 @@ import numpy as np
 
 from grading import parsing
 from grading.helpers import in_helper
-from grading.reading import absolute, address_of, shown
+from grading.reading import absolute, shown
 
 LONGEST = 120  # characters of a formula in a sentence
 _SQUARE_OF_MINUS = re.compile(r"(?:^|[(*/,^])\s*-\s*\$?[A-Z]{1,3}\$?\d+\s*\^")
@@ -101,7 +101,8 @@ class Content:
         for column, name in self.reader.names.items():
             formula = sheet.formulas.get((row, column))
             if formula and column != self.filling.column and parsing.relative(*formula) == theirs:
-                return f" (it is the formula of {name}, in {address_of(row, column)}, copied here)"
+                address = sheet.address(row, column)
+                return f" (it is the formula of {name}, in {address}, copied here)"
         return ""
 
     def _helper(self, form, k):

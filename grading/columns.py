@@ -195,7 +195,8 @@ def check_column(checked, symbol, reader, recalculate):
     rows = wrong if wrong.any() else stale
     first = int(rows.argmax())
     result |= describe(table, name, first)
-    cells = {s: table.address(s, first) for s in (*table.columns, *table.cells)}
+    here = table.columns[name]
+    cells = {s: table.address(s, first, here) for s in (*table.columns, *table.cells)}
     result["expected_formula"] = in_style(
         expected_formula(FORMULAS[symbol], cells), result["formula"]
     )

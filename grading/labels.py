@@ -15,7 +15,7 @@ from backprop import INPUTS, TARGETS
 from grading.cells import Sheet
 from grading.filling import parse
 from grading.headers import canonical_name
-from grading.reading import address_of, number_in, on_sheet
+from grading.reading import number_in, on_sheet
 from grading.tables import FEWEST_NAMES
 
 DIRECTIONS = {  # where the number stands: (rows down, columns to the right), the likeliest first
@@ -129,8 +129,8 @@ def _cell(table, label, direction):
 
 def address_on(table, sheet, row, column):
     """The address of a cell as a formula on the table's sheet writes it."""
-    address = address_of(row, column)
-    return address if sheet is table.sheet else on_sheet(sheet.title, address)
+    address = sheet.address(row, column)
+    return address if sheet is table.sheet or "!" in address else on_sheet(sheet.title, address)
 
 
 def _labels(sheet, headers):
@@ -223,7 +223,9 @@ def stated_rates(table, labels, alone):
         for column, text in enumerate(row, start=1):
             short = isinstance(text, str) and len(text) < LONGEST_TEXT
             if short and (found := _RATE.search(text)):
-                stated = Stated(number_in(found[1]), f"the text in {address_of(number, column)}")
+                stated = Stated(
+                    number_in(found[1]), f"the text in {table.sheet.address(number, column)}"
+                )
                 (above if column in span else beside).append(stated)
     if found := _RATE.search(table.sheet.title):
         above.append(Stated(number_in(found[1]), "the sheet's name"))

@@ -14,9 +14,10 @@ import sympy
 from grading import parsing
 from grading.filling import parse
 from grading.headers import canonical_name
+from grading.labels import address_on
 from grading.mistakes import ETA, of_row
 from grading.quantities import CONSTANT_NAMES, WEIGHT_NAMES
-from grading.reading import address_of, number_in, on_sheet
+from grading.reading import number_in
 
 DEEPEST = 6  # columns of a student's own that lead to one another
 MOST = 40  # cells that one formula is put together from
@@ -92,7 +93,7 @@ class Reader:
         """What one cell is: a symbol, or the expression of its own formula."""
         if sheet is self.table.sheet and column in self.names:
             if row == self.table.header_row:
-                return sympy.Symbol(f"the header cell {address_of(row, column)}")
+                return sympy.Symbol(f"the header cell {sheet.address(row, column)}")
             if row in self.index:
                 return self._of_row(sympy.Symbol(self.names[column]), row, fixed)
         place, address = (sheet.title, row, column), self.address(sheet, row, column)
@@ -122,8 +123,7 @@ class Reader:
 
     def address(self, sheet, row, column):
         """The address of a cell as a formula on the table's sheet writes it."""
-        address = address_of(row, column)
-        return address if sheet is self.table.sheet else on_sheet(sheet.title, address)
+        return address_on(self.table, sheet, row, column)
 
     def _of_row(self, symbol, row, fixed):
         """A quantity of the table, said with its row where that is another one."""
@@ -137,7 +137,9 @@ class Reader:
             return of_row(symbol, "first row")
         where = {-2: "row two above", -1: "row above", 0: "same row", 1: "row below"}
         distance = k - self.index.get(self.row, here)
-        return of_row(symbol, where.get(None if fixed else distance, f"row {row}"))
+        return of_row(
+            symbol, where.get(None if fixed else distance, self.table.sheet.line_name(row))
+        )
 
     def _quantity_at(self, sheet, row, column, value):
         """The quantity that a cell outside the table holds, by its label or else its value."""

@@ -82,8 +82,9 @@ class Updates:
         if lost.any() or again.sum() > self.rows.sum():
             k = int((lost if lost.any() else again).argmax())
             table.unchecked.append(
-                f"{int(left.sum())} updates could not be checked, the first from row "
-                f"{table.rows[k]} to {table.rows[k + 1]}: the epochs do not follow one another."
+                f"{int(left.sum())} updates could not be checked, the first from "
+                f"{table.sheet.line_name(table.rows[k])} to "
+                f"{table.sheet.line_name(table.rows[k + 1])}: the epochs do not follow one another."
             )
 
     def filling(self, weight):
@@ -217,7 +218,8 @@ def _drift(updates, weight, eta, eta_error, wrong):
 def _expected(updates, weight, rate, k, theirs):
     """The right update of the weight in data row k + 1, in the sheet's own addresses."""
     table = updates.checked.table
-    cells = {s: table.address(s, k) for s in (*table.columns, *table.cells)}
+    here = table.columns[weight.name]
+    cells = {s: table.address(s, k, here) for s in (*table.columns, *table.cells)}
     symbol = GRADIENT_SYMBOLS[weight].name
     slope = cells.get(symbol) or f"({expected_formula(GRADIENTS[weight], cells)[1:]})"
     if rate.in_cell:

@@ -18,12 +18,13 @@ from grading.columns import (
 from grading.filling import Recalculation
 from grading.headers import canonical_name
 from grading.labels import Labels, stated_rates
-from grading.quantities import COMPUTED_NAMES, FORMULAS, UPDATES, column_name
+from grading.quantities import COMPUTED_NAMES, CONSTANT_NAMES, FORMULAS, UPDATES, column_name
 from grading.rates import learning_rate
 from grading.reading import RESAVE, Unreadable, number_in, shown
 from grading.references import Reader
 from grading.tables import Table, find_headers
 from grading.updates import Updates, check_update
+from grading.views import arranged
 
 MOST_NAMES = 20  # headers that were not recognised, in a sentence
 
@@ -58,7 +59,8 @@ def check_table(table, candidates, book, labels):
     eta = float(np.ravel(rate.eta)[0]) if rate.source else None
     return {
         "sheet": shown(table.sheet.name),
-        "header_row": table.header_row,
+        "header_row": None if table.sheet.across else table.sheet.line(table.header_row),
+        "header_column": table.sheet.line(table.header_row) if table.sheet.across else None,
         "eta": eta if eta and np.isfinite(eta) else None,
         "eta_source": rate.source if eta else None,
         "unchecked": table.unchecked,
@@ -121,6 +123,7 @@ def check_book(book):
     Raises:
         Unreadable: no table can be checked; the message says why.
     """
+    book = arranged(book)
     tables, problems, labels = _find_tables(book)
     empty = any(
         not np.isfinite(table.values[name]).any()
@@ -142,7 +145,9 @@ def check_book(book):
         result = check_table(table, candidates, book, labels.meanings(table))
         results.append(result)
         _note_unknown_headers(table, result)
-        where = f"{shown(table.sheet.name)}, row {table.header_row}"
+        where = table.where
+        if table.sheet.across:
+            table.notes.append("Its epochs run across: what is said of a row is true of a column.")
         notes += [f"{where}: {note}" for note in table.notes]
         notes += [f"{where}: not checked: {sentence}" for sentence in table.unchecked]
     notes += _incomplete(tables, results)
@@ -192,6 +197,7 @@ def _find_tables(book):
             later = [n for n, c in headers[sheet.title] if n > number and {*span} & {*c.values()}]
             last_row = min(later, default=max(sheet.rows) + 1) - 1
             table = Table(sheet, number, columns, last_row)
+            _take_from_earlier(table, tables, labels)
             if problem := _place_constants(table, labels):
                 problems.append(problem)
             else:
@@ -200,10 +206,25 @@ def _find_tables(book):
     return tables, problems, labels
 
 
+def _take_from_earlier(table, tables, labels):
+    """Take inputs and targets from the tables above, where a table that goes on has none.
+
+    It has no number and no label for them, and they are the same in all tables above.
+    """
+    labelled = {label.name for label in labels.around(table)}
+    for name in CONSTANT_NAMES - labelled:
+        if name in table.columns and np.isfinite(table.values[name]).any():
+            continue
+        values = {value for other in tables for value in other.values[name]}
+        if len(values) == 1:
+            table.columns.pop(name, None)
+            table.set_in_all_rows(name, tables[0].first_address(name, table.sheet), *values)
+
+
 @np.errstate(all="ignore")
 def _place_constants(table, labels):
     """Read the inputs and targets that stand beside labels; a sentence where that fails."""
-    where = f"The table in {shown(table.sheet.name)}, row {table.header_row}"
+    where = f"The table in {table.where}"
     readings = labels.constants(table)
     scores = []
     for reading in readings:
