@@ -13,6 +13,7 @@ to load it.
     views.py        tables whose epochs run across, or that go on on another sheet
     tables.py       find the tables in the sheets
     labels.py       find the numbers beside labels, and the learning rates that are stated
+    constants.py    find a table's inputs and targets
     rates.py        find a table's learning rate
     columns.py      compare the computed columns
     updates.py      compare the updates of the weights

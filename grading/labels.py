@@ -90,11 +90,29 @@ class Labels:
         groups = []
         for group in (INPUTS, TARGETS):
             names = [s.name for s in group if s.name not in table.values]
-            if names:
-                groups.append(self._readings(table, names, order[:1] if hits else order))
-        readings = [{k: v for one in chosen for k, v in one.items()}
-                    for chosen in itertools.product(*groups)]  # fmt: skip
-        return readings
+            if names and not hits:
+                groups.append(self._readings(table, names, order))
+            elif names:
+                groups += [self._options(table, name, order) for name in names]
+        return [{k: v for one in chosen for k, v in one.items()}
+                for chosen in itertools.product(*groups)]  # fmt: skip
+
+    def _options(self, table, name, order):
+        """The readings of one name, where formulas show the direction of most.
+
+        It has more than one where no formula refers to any of the numbers around its label.
+        """
+        used, options = referenced(self.book, table), {}
+        for label in self.around(table):
+            if label.name == name:
+                directions = [d for d in order if d in label.numbers]
+                known = [d for d in directions if _place(label, d) in used]
+                for direction in known[:1] or directions:
+                    address, value = _cell(table, label, direction)
+                    options.setdefault(value, (bool(known), {name: (address, value)}))
+        if any(known for known, _ in options.values()):
+            options = {value: option for value, option in options.items() if option[0]}
+        return [reading for _, reading in options.values()] or [{}]
 
     def _readings(self, table, names, order):
         """The readings of a group of names: one a direction that has a number for each."""

@@ -80,14 +80,16 @@ class Reader:
         parsed = parse(formula, self.book.names)
         if parsed is None or depth > DEEPEST:
             return None
-        meanings = {}
+        cells = {}
         for symbol, reference in parsed.references.items():
             other = self.book.sheet(reference.sheet) if reference.sheet else sheet
             if other is None:
                 return None
-            place = reference.cell(row, column)
-            meanings[symbol] = self._meaning(other, *place, reference.row_fixed, depth)
-        return parsing.replace(parsed.expression, meanings)
+            cells[symbol] = other, *reference.cell(row, column), reference.row_fixed
+        numbers = {s: number_in(other.value(*place)) for s, (other, *place, _) in cells.items()}
+        chosen = parsing.decide(parsed.expression, numbers)
+        meanings = {s: self._meaning(*cells[s], depth) for s in cells if s in chosen.free_symbols}
+        return parsing.replace(chosen, meanings)
 
     def _meaning(self, sheet, row, column, fixed, depth):
         """What one cell is: a symbol, or the expression of its own formula."""

@@ -6,19 +6,19 @@ a sheet that can be seen has all eight gradients.
 
 import numpy as np
 
-from backprop import GIVEN, GRADIENT_SYMBOLS
+from backprop import GRADIENT_SYMBOLS
 from grading.columns import (
     CheckedTable,
     check_column,
     check_constants,
     check_start,
     compare,
-    right_columns,
 )
+from grading.constants import place_constants
 from grading.filling import Recalculation
 from grading.headers import canonical_name
 from grading.labels import Labels, stated_rates
-from grading.quantities import COMPUTED_NAMES, CONSTANT_NAMES, FORMULAS, UPDATES, column_name
+from grading.quantities import COMPUTED_NAMES, FORMULAS, UPDATES, column_name
 from grading.rates import learning_rate
 from grading.reading import RESAVE, Unreadable, number_in, shown
 from grading.references import Reader
@@ -197,71 +197,12 @@ def _find_tables(book):
             later = [n for n, c in headers[sheet.title] if n > number and {*span} & {*c.values()}]
             last_row = min(later, default=max(sheet.rows) + 1) - 1
             table = Table(sheet, number, columns, last_row)
-            _take_from_earlier(table, tables, labels)
-            if problem := _place_constants(table, labels):
+            if problem := place_constants(table, tables, labels):
                 problems.append(problem)
             else:
                 table.note_what_is_left()
                 tables.append(table)
     return tables, problems, labels
-
-
-def _take_from_earlier(table, tables, labels):
-    """Take inputs and targets from the tables above, where a table that goes on has none.
-
-    It has no number and no label for them, and they are the same in all tables above.
-    """
-    labelled = {label.name for label in labels.around(table)}
-    for name in CONSTANT_NAMES - labelled:
-        if name in table.columns and np.isfinite(table.values[name]).any():
-            continue
-        values = {value for other in tables for value in other.values[name]}
-        if len(values) == 1:
-            table.columns.pop(name, None)
-            table.set_in_all_rows(name, tables[0].first_address(name, table.sheet), *values)
-
-
-@np.errstate(all="ignore")
-def _place_constants(table, labels):
-    """Read the inputs and targets that stand beside labels; a sentence where that fails."""
-    where = f"The table in {table.where}"
-    readings = labels.constants(table)
-    scores = []
-    for reading in readings:
-        for name, (address, value) in reading.items():
-            table.set_in_all_rows(name, address, value)
-        if missing := [s.name for s in GIVEN if s.name not in table.values]:
-            return (
-                f"{where} has no column, and no labelled cell, for {', '.join(missing)}: "
-                "without them its rows cannot be computed."
-            )
-        if len(readings) > 1:
-            scores.append(right_columns(table) if table.checkable.any() else 0)
-    table.settle_constants(labels.numbers(table))
-    if not table.checkable.any():
-        return _nothing_to_check(table, where)
-    if scores:
-        best = max(scores)
-        if scores.count(best) == len(scores):
-            cells = {n: sorted({r[n][0] for r in readings}) for n in readings[0]}
-            unclear = "; ".join(f"{n} in {' or '.join(c)}" for n, c in cells.items() if len(c) > 1)
-            return (
-                f"{where} was not checked: its inputs and targets can be read in more than one "
-                f"way, and no way fits the table ({unclear}). Put each label left of its number."
-            )
-        for name, (address, value) in readings[scores.index(best)].items():
-            table.set_in_all_rows(name, address, value)
-    return None
-
-
-def _nothing_to_check(table, where):
-    """Which weights, inputs and targets have no number in any row."""
-    empty = [s.name for s in GIVEN if not np.isfinite(table.values[s.name]).any()]
-    which = f": {', '.join(empty)} have none" if empty and len(empty) < len(GIVEN) else ""
-    return (
-        f"{where} has a header, but no row under it has numbers for all weights, inputs and "
-        f"targets{which}."
-    )
 
 
 def _without_values(book):

@@ -179,6 +179,45 @@ def test_numbers_on_another_sheet(check_grid):
     assert "Parameters!$B$5" in column["expected_formula"]
 
 
+CONSTANTS = ("t1", "t2", "i1", "i2")
+
+
+def between_two_numbers(left, right, leave_out=()):
+    """A grid without columns for inputs and targets: each label stands between two numbers."""
+    keep = [k for k, name in enumerate(SHOWN) if name not in (*CONSTANTS, *leave_out)]
+    labels = [[one, name, other] for name, one, other in zip(CONSTANTS, left, right)]
+    return [*labels, [], *([row[k] for k in keep] for row in [SHOWN, *ROWS])]
+
+
+RIGHT = [ROWS[0][SHOWN.index(name)] for name in CONSTANTS]
+OTHERS = [0.911, 0.822, 0.733, 0.644]
+
+
+@pytest.mark.parametrize("left, right", [(RIGHT, OTHERS), (OTHERS, RIGHT)])
+def test_of_two_readings_the_one_that_fits_is_taken(check_grid, left, right):
+    result = check_grid(between_two_numbers(left, right))
+    assert result["verdict"] == "right", report.as_text(result)
+
+
+def test_two_readings_and_neither_fits(check_grid):
+    """No column is blamed: the numbers with which all are calculated are said."""
+    result = check_grid(between_two_numbers(OTHERS, OTHERS[::-1]))
+    assert result["verdict"] == "wrong"
+    assert not students.wrong(result["tables"][0]["columns"])
+    for name, one, other, used in zip(CONSTANTS, OTHERS, OTHERS[::-1], RIGHT):
+        said = [s for s in result["tables"][0]["unchecked"] if s.startswith(f"{name} is {used:g} ")]
+        assert len(said) == 1 and str(one) in said[0] and str(other) in said[0]
+
+
+def test_two_readings_and_nothing_shows_what_was_meant(check_grid):
+    rows = between_two_numbers(OTHERS, OTHERS[::-1], leave_out=["h1", "∂E/∂w5", "∂E/∂w7"])
+    result = check_grid(rows)
+    assert result["verdict"] == "unreadable" and not result["tables"]
+    for words in ("in more than one way, and no way fits", "t1 is 0.911 (A1) or 0.644 (C1)",
+                  "Put each label left of its number"):  # fmt: skip
+        assert words in result["reason"]
+
+
 def test_what_a_file_says_stays_on_its_line(check_grid, tmp_path):
     forged = "bob.xlsx: RIGHT"
     rows = changed("h1", [2], f"x\n{forged}\n\x1b[2J" + 30_000 * "y")
