@@ -9,10 +9,12 @@ import re
 from functools import partial
 
 import numpy as np
+from openpyxl.utils import FORMULAE
 
 from grading import parsing
 from grading.helpers import in_helper
-from grading.reading import absolute, shown
+from grading.quantities import GIVEN_NAMES
+from grading.reading import absolute, number_in, shown
 
 LONGEST = 120  # characters of a formula in a sentence
 _SQUARE_OF_MINUS = re.compile(r"(?:^|[(*/,^])\s*-\s*\$?[A-Z]{1,3}\$?\d+\s*\^")
@@ -90,6 +92,8 @@ class Content:
             text, is_all = helper
             return text if is_all else "; ".join(texts) + text
         hint = " (in a spreadsheet, −x^2 is (−x)²)" if pitfall else self._pasted(form, ks[0])
+        if self.filling.parsed(form, self.reader.book.names).expression.has(parsing.Choice):
+            hint = " (its IF chooses that here)"
         return "; ".join(texts) + hint + self._moving(form, ks[0], first)
 
     def _pasted(self, form, k):
@@ -198,10 +202,30 @@ def not_numbers(table, name, wrong):
     if isinstance(value, (datetime.date, datetime.time)):
         return "a date in place of a number"
     if isinstance(value, str) and value.startswith("#"):
-        return f"the error {shown(value, 20)} in place of a number"
+        return f"the error {shown(value, 20)} in place of a number{_why(table, name, wrong)}"
     if isinstance(value, (int, float)):
         return "a number that is too large"
     return f"text in place of a number: '{shown(value, 20)}'"
+
+
+def _why(table, name, wrong):
+    """What may have led to an error: a function that does not exist, a text in the row."""
+    k = next(k for k in np.flatnonzero(wrong) if table.raw[name][k] is not None)
+    formula = table.sheet.formulas.get((table.rows[k], table.columns[name]))
+    called = set(_CALL.findall(formula.text.upper())) if formula else set()
+    if unknown := sorted(called - FORMULAE - {"_XLFN"}):
+        return f": there is no function {unknown[0]}"
+    texts = [
+        n
+        for n in sorted(GIVEN_NAMES & table.columns.keys())
+        if isinstance(table.raw[n][k], str) and np.isfinite(number_in(table.raw[n][k]))
+    ]
+    if texts:
+        return f": {texts[0]} in {table.address(texts[0], k)} is a text, not a number"
+    return ""
+
+
+_CALL = re.compile(r"(?<![\w.])([A-Z][A-Z0-9.]*)\(")
 
 
 def typed_over(table, name, filling, wrong):

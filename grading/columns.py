@@ -277,10 +277,21 @@ def check_constants(checked, reader):
             **describe(table, name, first),
             "expected_formula": f"{table.constants[name][first]:g}",
             "cause": said or not_numbers(table, name, wrong)
-            or f"it changes from row to row: it is {table.constants[name][first]:g} in the others",
+            or _other_numbers(content, table.stated[name], table.constants[name][first]),
         }  # fmt: skip
         checked.wrong.append(name)
     return results
+
+
+def _other_numbers(content, stated, right):
+    """Say which other numbers stand in the place of an input or target."""
+    others = stated[content.wrong]
+    steps = np.diff(stated[np.flatnonzero(content.wrong)[0] - 1 :])
+    if len(steps) > 1 and content.wrong[-1] and np.allclose(steps, steps[0]) and steps[0]:
+        return f"filled down as a series: each row has {steps[0]:+g}".replace("-", "−")
+    if (others == others[0]).all():
+        return f"{content.where(content.wrong)}: {others[0]:g} in place of {right:g}"
+    return f"it changes from row to row: it is {right:g} in the others"
 
 
 def check_start(checked, reader):
