@@ -12,9 +12,11 @@ import numpy as np
 from openpyxl.utils import FORMULAE
 
 from grading import parsing
+from grading.cells import Formula
 from grading.helpers import in_helper
 from grading.quantities import GIVEN_NAMES
 from grading.reading import absolute, number_in, shown
+from grading.repairs import repaired
 
 LONGEST = 120  # characters of a formula in a sentence
 _SQUARE_OF_MINUS = re.compile(r"(?:^|[(*/,^])\s*-\s*\$?[A-Z]{1,3}\$?\d+\s*\^")
@@ -70,6 +72,24 @@ class Content:
             return parts[0][1]
         return "; ".join(f"{self.where(rows)}: {text}" for rows, text in parts) + self._mend()
 
+    def mended(self, k, cells):
+        """The formula in data row k with the smallest change that makes it right, or None.
+
+        Args:
+            cells: name of a quantity → its address: see `repairs.repaired`.
+        """
+        row, column = self.filling.rows[k], self.filling.column
+        text, sheet = self.table.sheet.formula_text(row, column), self.table.sheet
+        texts = self._differences(k) if text else None
+        if not texts or self.right is None or not sheet.as_in_file:
+            return None
+
+        def read(formula):
+            found = self.reader.read(formula, row, column, k - self.above, self.wanted)
+            return found, self.reader.meanings
+
+        return repaired(Formula(text[1:], row, column), texts, self.right, cells, read)
+
     @property
     def unknown(self):
         """Whether the formulas use cells of which nobody knows what they are."""
@@ -78,17 +98,17 @@ class Content:
     def _of_form(self, form, rows):
         """The differences of one formula, told from the rows in which it stands."""
         ks = np.flatnonzero(rows)
-        first = self._differences(form, ks[0])
+        first = self._differences(ks[0])
         if first is None:
             return None
         texts = [*first]
         if len(ks) > 1:  # in its first row, a reference that moves may still be right
-            texts += [t for t in self._differences(form, ks[1]) or () if t not in first]
+            texts += [t for t in self._differences(ks[1]) or () if t not in first]
             texts = [t for k, t in enumerate(texts) if not _same_but_for_row(t, texts[:k])]
         if not texts:
             return ""
         pitfall = _SQUARE_OF_MINUS.search(self.filling.forms[form].text)
-        if helper := self._helper(form, ks[0]):
+        if helper := self._helper(ks[0]):
             text, is_all = helper
             return text if is_all else "; ".join(texts) + text
         hint = " (in a spreadsheet, −x^2 is (−x)²)" if pitfall else self._pasted(form, ks[0])
@@ -109,7 +129,7 @@ class Content:
                 return f" (it is the formula of {name}, in {address}, copied here)"
         return ""
 
-    def _helper(self, form, k):
+    def _helper(self, k):
         """Say in which column of the student's own the mistake is: see `helpers.in_helper`."""
         if self.right is None or self._read(k) is None or not self.reader.inlined:
             return None
@@ -121,7 +141,7 @@ class Content:
         formula = self.table.sheet.formulas[row, column]
         return self.reader.read(formula, row, column, k - self.above, self.wanted, instead)
 
-    def _differences(self, form, k):
+    def _differences(self, k):
         expression = self._read(k)
         if expression is None:
             return None
@@ -134,8 +154,8 @@ class Content:
         start = same[same >= self.above][0]
         if start == k:
             start, k = k, next((other for other in same if other > k), k)
-            texts = self._differences(form, k) or ()
-        before = self._differences(form, start) or ()
+            texts = self._differences(k) or ()
+        before = self._differences(start) or ()
         if start == k or texts == before:
             return ""
         parsed = self.filling.parsed(form, self.reader.book.names)

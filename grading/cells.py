@@ -50,6 +50,7 @@ class Sheet:
     Attributes:
         title: its name. hidden: whether a reader of the workbook does not see it.
         across: whether a row of it is a column in the file, see `views.py`.
+        as_in_file: whether every cell stands where it stands in the file.
         rows: row number → tuple of values, both counted from 1; None for an empty cell.
         formulas: (row, column) → `Formula`.
     """
@@ -58,7 +59,7 @@ class Sheet:
         self.title, self.rows, self.hidden = title, rows, hidden
         self.formulas = formulas or {}
 
-    across = False
+    across, as_in_file = False, True
 
     @property
     def name(self):

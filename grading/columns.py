@@ -28,7 +28,15 @@ from grading.quantities import (
     compile_formulas,
 )
 from grading.reading import shown
-from grading.rounding import ACCEPTED_DIGITS, COARSEST, RELATIVE, STORED, propagate, uncertainty
+from grading.rounding import (
+    ACCEPTED_DIGITS,
+    COARSEST,
+    RELATIVE,
+    STORED,
+    coarsest_decimals,
+    propagate,
+    uncertainty,
+)
 
 
 class CheckedTable:
@@ -43,20 +51,22 @@ class CheckedTable:
         wrong: the names of wrong columns, in the order of calculation.
         empty: the names of gradients that are zero within rounding and have no right formula.
         typed: the names of right columns that have no formula.
+        decimals: to how many decimals rounding is allowed.
     """
 
     def __init__(self, table):
         self.table = table
+        self.decimals = accepted = self._accepted_decimals()
         self.uncertainty = {name: STORED * np.abs(values) for name, values in table.values.items()}
         rounded = False
         for name in COMPUTED_NAMES & table.values.keys():
             stored, self.uncertainty[name] = (
                 self.uncertainty[name],
-                uncertainty(table.values[name]),
+                uncertainty(table.values[name], accepted=accepted),
             )
             rounded |= bool((self.uncertainty[name] > stored).any())
         for name in WEIGHT_NAMES:
-            self.uncertainty[name] = uncertainty(table.values[name], typed=1)
+            self.uncertainty[name] = uncertainty(table.values[name], 1, accepted)
         if rounded:
             for name in CONSTANT_NAMES:
                 values = table.values[name]
@@ -78,6 +88,19 @@ class CheckedTable:
         self.wrong, self.empty, self.typed = [], [], []
         if rounded:
             self._allow_for_rounding()
+
+    def _accepted_decimals(self):
+        """To how many decimals rounding is allowed: fewer where all numbers are rounded alike.
+
+        Such a table was copied as it is shown, without its formulas. What its decimals hide
+        cannot be checked.
+        """
+        table = self.table
+        names = (COMPUTED_NAMES | WEIGHT_NAMES) & table.columns.keys()
+        decimals = coarsest_decimals([table.values[name] for name in names])
+        if decimals is None or any((self.filling(name).form >= 0).any() for name in names):
+            return ACCEPTED_DIGITS
+        return decimals
 
     def _allow_for_rounding(self):
         """Widen the tolerance of what is calculated from the table's own rounded cells."""
@@ -184,6 +207,7 @@ def check_column(checked, symbol, reader, recalculate):
     if inherited.any():
         wrong = wrong | inherited
         result |= {"verdict": "wrong", "rows_wrong": int(wrong.sum())}
+        result["rows_checked"] = max(result["rows_checked"], result["rows_wrong"])
     filling = checked.filling(name)
     stale = stale_rows(recalculate(filling), got, tolerance)
     if not wrong.any() and not stale.any():
@@ -197,9 +221,9 @@ def check_column(checked, symbol, reader, recalculate):
     result |= describe(table, name, first)
     here = table.columns[name]
     cells = {s: table.address(s, first, here) for s in (*table.columns, *table.cells)}
-    result["expected_formula"] = in_style(
-        expected_formula(FORMULAS[symbol], cells), result["formula"]
-    )
+    content = content_of(checked, symbol, filling, rows, reader)
+    lessons = in_style(expected_formula(FORMULAS[symbol], cells), result["formula"])
+    result["expected_formula"] = content.mended(first, cells) or lessons
     if stale.any() and (not wrong.any() or stale[wrong].all()):
         result |= {"verdict": "wrong", "rows_wrong": int(rows.sum()), "cause": STALE}
     else:
@@ -261,6 +285,7 @@ def check_constants(checked, reader):
     table, results = checked.table, {}
     for name, stated in table.stated.items():
         wrong = ~np.isclose(stated, table.constants[name], rtol=1e-9, atol=0)
+        wrong |= _texts_that_spoil(table, name)
         if not wrong.any():
             continue
         first, filling = int(wrong.argmax()), checked.filling(name)
@@ -269,18 +294,36 @@ def check_constants(checked, reader):
             table, reader, name, filling, wrong, lambda e, s=symbol: constant_differences(e, s),
             {name},
         )  # fmt: skip
-        said = content.causes(lambda rows, n=name: not_numbers(table, n, rows) or "typed numbers")
+        said = content.causes(
+            lambda rows, n=name: (
+                not_numbers(table, n, rows)
+                or _text(table, n, int(rows.argmax()))
+                or "typed numbers"
+            )
+        )
         results[name] = missing_result() | {
             "verdict": "wrong",
             "rows_checked": len(wrong),
             "rows_wrong": int(wrong.sum()),
             **describe(table, name, first),
             "expected_formula": f"{table.constants[name][first]:g}",
-            "cause": said or not_numbers(table, name, wrong)
+            "cause": said or not_numbers(table, name, wrong) or _text(table, name, first)
             or _other_numbers(content, table.stated[name], table.constants[name][first]),
         }  # fmt: skip
         checked.wrong.append(name)
     return results
+
+
+def _texts_that_spoil(table, name):
+    """Rows in which an input or target is a text, and what is calculated an error, (rows,)."""
+    columns = [table.raw[n] for n in COMPUTED_NAMES & table.raw.keys()]
+    error = [any(column[k] == "#VALUE!" for column in columns) for k in range(len(table.rows))]
+    return np.array([isinstance(value, str) for value in table.raw[name]]) & np.array(error, bool)
+
+
+def _text(table, name, k):
+    value = table.raw[name][k]
+    return f"text in place of a number: '{shown(value, 20)}'" if isinstance(value, str) else None
 
 
 def _other_numbers(content, stated, right):
@@ -294,9 +337,14 @@ def _other_numbers(content, stated, right):
     return f"it changes from row to row: it is {right:g} in the others"
 
 
-def check_start(checked, reader):
-    """Check that no first weight is taken from the cell of another: name → result of those."""
-    table, results = checked.table, {}
+def check_start(checked, reader, stated):
+    """Check the first weights: name → result of those that are not the stated ones.
+
+    Args:
+        stated: name → the numbers beside its labels. Where most first weights are there, the
+            others are mistakes.
+    """
+    table, results = checked.table, _typed_wrong(checked, stated)
     for weight in WEIGHTS:
         filling = checked.filling(weight.name)
         if filling.form[0] < 0:
@@ -314,6 +362,26 @@ def check_start(checked, reader):
                 "cause": f"it starts with {name} of the input block",
             }
     return results
+
+
+def _typed_wrong(checked, stated):
+    """First weights that are not the number beside their label, though the others are."""
+    table = checked.table
+    first = {w.name: table.values[w.name][0] for w in WEIGHTS if stated.get(w.name)}
+    other = [name for name, value in first.items() if value not in stated[name]]
+    if len(first) <= 2 * len(other) or len(first) < len(WEIGHTS) / 2:
+        return {}
+    return {
+        name: missing_result() | {
+            "verdict": "wrong",
+            "rows_checked": 1,
+            "rows_wrong": 1,
+            **describe(table, name, 0),
+            "expected_formula": f"{stated[name][0]:g}",
+            "cause": f"it starts with {first[name]:g}; beside its label is {stated[name][0]:g}",
+        }
+        for name in other if len(set(stated[name])) == 1
+    }  # fmt: skip
 
 
 STALE = (

@@ -48,6 +48,7 @@ class Reader:
     Attributes:
         rate_cell: (sheet title, row, column) of η, once it is known.
         inlined: (sheet title, row, column) → `Inlined`, of the formula that was read last.
+        meanings: address → what it is, of the references in that formula itself.
     """
 
     def __init__(self, book, table, labels):
@@ -73,7 +74,7 @@ class Reader:
             A SymPy expression, or None where the formula cannot be read.
         """
         self.here, self.wanted, self.left, self.row = here, wanted, MOST, row
-        self.instead, self.inlined = instead or {}, {}
+        self.instead, self.inlined, self.meanings = instead or {}, {}, {}
         return self._expression(self.table.sheet, formula, row, column, 0)
 
     def _expression(self, sheet, formula, row, column, depth):
@@ -89,6 +90,9 @@ class Reader:
         numbers = {s: number_in(other.value(*place)) for s, (other, *place, _) in cells.items()}
         chosen = parsing.decide(parsed.expression, numbers)
         meanings = {s: self._meaning(*cells[s], depth) for s in cells if s in chosen.free_symbols}
+        if depth == 0:
+            places = {s: (other, *place) for s, (other, *place, _) in cells.items()}
+            self.meanings = {self.address(*places[s]): str(m) for s, m in meanings.items()}
         return parsing.replace(chosen, meanings)
 
     def _meaning(self, sheet, row, column, fixed, depth):

@@ -222,6 +222,13 @@ class Table:
         return on_sheet(self.sheet.title, address) if outside else address
 
     @property
+    def first_row(self):
+        """The row of the file in which the names stand; the first of them in a column."""
+        if self.sheet.across:
+            return min(self.columns.values())
+        return self.sheet.line(self.header_row)
+
+    @property
     def where(self):
         """Where a table is, in words: Sheet1, row 3."""
         return f"{shown(self.sheet.name)}, {self.sheet.line_name(self.header_row)}"

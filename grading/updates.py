@@ -25,7 +25,7 @@ from grading.columns import (
 )
 from grading.differences import update_differences
 from grading.filling import Filling
-from grading.mistakes import UPDATE, UPDATE_MISTAKES, UPDATE_SYMBOLS, update_formulas
+from grading.mistakes import ETA, UPDATE, UPDATE_MISTAKES, UPDATE_SYMBOLS, update_formulas
 from grading.quantities import GIVEN_NAMES
 from grading.reading import absolute
 from grading.rounding import RELATIVE
@@ -78,7 +78,13 @@ class Updates:
         epochs = table.values.get("epoch", np.zeros(len(table.rows)))
         left = table.checkable[:-1] & ~self.rows
         again = left & ((epochs[1:] == epochs[0]) | np.isnan(self.steps))
-        lost = left & ~again
+        lost = left & ~again & ~self._jumps
+        for k in np.flatnonzero(self._jumps):
+            sentences = table.notes if self.rows[k] else table.unchecked
+            sentences.append(
+                f"An epoch is missing: they go from {epochs[k]:g} to {epochs[k + 1]:g} in "
+                f"{table.sheet.line_name(table.rows[k + 1])}."
+            )
         if lost.any() or again.sum() > self.rows.sum():
             k = int((lost if lost.any() else again).argmax())
             table.unchecked.append(
@@ -86,6 +92,16 @@ class Updates:
                 f"{table.sheet.line_name(table.rows[k])} to "
                 f"{table.sheet.line_name(table.rows[k + 1])}: the epochs do not follow one another."
             )
+
+    def leave_out_jumps(self):
+        """Leave out epochs between two rows where the table calculates a gradient wrongly."""
+        if {s.name for s in GRADIENT_SYMBOLS.values()} & {*self.checked.wrong}:
+            self.rows = self.rows & ~self._jumps
+
+    @property
+    def _jumps(self):
+        """Where epochs are missing, in a table that has most of them, (rows − 1,)."""
+        return (self.steps > 1) & ((self.steps == 1).sum() > len(self.steps) / 2)
 
     def filling(self, weight):
         """What stands in a weight's column."""
@@ -157,7 +173,10 @@ def check_update(updates, weight, rate, reader, recalculate):
         result |= {"verdict": "wrong", "rows_wrong": int(rows.sum())}
     k = int(rows.argmax())
     result |= describe(table, name, k + 1)
-    result["expected_formula"] = _expected(updates, weight, rate, k, result["formula"])
+    content = _content(updates, weight, rate, rows, filling, reader)
+    result["expected_formula"] = content.mended(k + 1, _cells(updates, rate, k, filling)) or (
+        _expected(updates, weight, rate, k, filling, result["formula"])
+    )
     if stale.any() and (not wrong.any() or stale[wrong].all()):
         return result | {"verdict": "wrong", "rows_wrong": int(rows.sum()), "cause": STALE}
     unexplained = wrong & ~inherited
@@ -215,17 +234,23 @@ def _drift(updates, weight, eta, eta_error, wrong):
     return far if far.any() and (updates.new[weight] == updates.old[weight]).all() else none
 
 
-def _expected(updates, weight, rate, k, theirs):
-    """The right update of the weight in data row k + 1, in the sheet's own addresses."""
+def _cells(updates, rate, k, filling):
+    """The addresses of data row k, as a formula of a weight writes them: name → address."""
     table = updates.checked.table
-    here = table.columns[weight.name]
-    cells = {s: table.address(s, k, here) for s in (*table.columns, *table.cells)}
+    cells = {s: table.address(s, k, filling.column) for s in (*table.columns, *table.cells)}
+    if rate.in_cell:
+        cells[ETA.name] = absolute(rate.source)
+    elif "eta" in cells:
+        cells[ETA.name] = cells["eta"]
+    return cells
+
+
+def _expected(updates, weight, rate, k, filling, theirs):
+    """The right update of the weight in data row k + 1, in the sheet's own addresses."""
+    cells = _cells(updates, rate, k, filling)
     symbol = GRADIENT_SYMBOLS[weight].name
     slope = cells.get(symbol) or f"({expected_formula(GRADIENTS[weight], cells)[1:]})"
-    if rate.in_cell:
-        factor = absolute(rate.source)
-    else:
-        factor = cells.get("eta") or (f"{rate.eta:.6g}" if rate.eta and rate.source else "η")
+    factor = cells.get(ETA.name) or (f"{rate.eta:.6g}" if rate.eta and rate.source else "η")
     return in_style(f"={cells[weight.name]}-{factor}*{slope}", theirs)
 
 

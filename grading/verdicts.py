@@ -22,6 +22,7 @@ from grading.quantities import COMPUTED_NAMES, FORMULAS, UPDATES, column_name
 from grading.rates import learning_rate
 from grading.reading import RESAVE, Unreadable, number_in, shown
 from grading.references import Reader
+from grading.rounding import ACCEPTED_DIGITS
 from grading.tables import Table, find_headers
 from grading.updates import Updates, check_update
 from grading.views import arranged
@@ -30,7 +31,7 @@ MOST_NAMES = 20  # headers that were not recognised, in a sentence
 
 
 @np.errstate(all="ignore")  # a student's numbers may overflow
-def check_table(table, candidates, book, labels):
+def check_table(table, candidates, book, labels, stated=None):
     """Check one table.
 
     Args:
@@ -38,6 +39,7 @@ def check_table(table, candidates, book, labels):
         candidates: the learning rates that its sheet states, see `labels.stated_rates`.
         book: its workbook.
         labels: what `labels.Labels.meanings` returns.
+        stated: what `labels.Labels.numbers` returns.
 
     Returns:
         A dict, as in "tables" of `workbooks.check_workbook`.
@@ -46,12 +48,14 @@ def check_table(table, candidates, book, labels):
     recalculate = Recalculation(book)
     updates = Updates(checked)
     rate = learning_rate(updates, reader, candidates)
-    columns = check_constants(checked, reader) | check_start(checked, reader)
+    columns = check_constants(checked, reader) | check_start(checked, reader, stated or {})
     for symbol in FORMULAS:
         columns[column_name(symbol)] = check_column(checked, symbol, reader, recalculate)
+    updates.leave_out_jumps()
     for weight, symbol in UPDATES.items():
         columns[column_name(symbol)] = check_update(updates, weight, rate, reader, recalculate)
     updates.note_unchecked()
+    _note_rounding(checked)
     _note_copies(checked)
     _note_typed(checked)
     _note_empty_gradients(checked, columns)
@@ -59,13 +63,22 @@ def check_table(table, candidates, book, labels):
     eta = float(np.ravel(rate.eta)[0]) if rate.source else None
     return {
         "sheet": shown(table.sheet.name),
-        "header_row": None if table.sheet.across else table.sheet.line(table.header_row),
+        "header_row": table.first_row,
         "header_column": table.sheet.line(table.header_row) if table.sheet.across else None,
         "eta": eta if eta and np.isfinite(eta) else None,
         "eta_source": rate.source if eta else None,
         "unchecked": table.unchecked,
         "columns": columns,
     }
+
+
+def _note_rounding(checked):
+    """Numbers as they are shown, with few decimals, hide mistakes."""
+    if checked.decimals < ACCEPTED_DIGITS:
+        checked.table.unchecked.append(
+            f"All numbers are rounded to {checked.decimals} decimals, and there are no formulas: "
+            "smaller mistakes cannot be seen. Hand in the formulas, or numbers with more digits."
+        )
 
 
 def _note_copies(checked):
@@ -142,7 +155,7 @@ def check_book(book):
     for table in tables:
         alone = sum(other.sheet is table.sheet for other in tables) == 1
         candidates = stated_rates(table, labels, alone)
-        result = check_table(table, candidates, book, labels.meanings(table))
+        result = check_table(table, candidates, book, labels.meanings(table), labels.numbers(table))
         results.append(result)
         _note_unknown_headers(table, result)
         where = table.where

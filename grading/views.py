@@ -54,7 +54,7 @@ class View(Sheet):
         self.parts = parts
         hidden = any(part.sheet.hidden for part in parts)
         super().__init__(parts[0].sheet.title, self._arranged(), hidden=hidden)
-        self.across = parts[0].across
+        self.across, self.as_in_file = parts[0].across, False
 
     def _arranged(self):
         """The rows: row number → tuple of values."""

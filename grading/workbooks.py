@@ -187,8 +187,8 @@ def check_workbook(path):
         A dict: "file", "verdict" ("right", "wrong" or "unreadable"), "tables", "answers",
         and "reason" (a sentence, for an unreadable one) or "notes" (sentences, else). A
         workbook in which no table has all eight gradients is "wrong", and a note says so.
-        Each table is a dict with "sheet", "header_row" (or "header_column", its letter, where
-        the epochs run across; the other is None), "eta" (that of the first row, if
+        Each table is a dict with "sheet", "header_row", "header_column" (its letter where the
+        epochs run across, else None), "eta" (that of the first row, if
         they differ), "eta_source" (a cell, a column, a text, the sheet's name, or
         "inferred"; None if nothing shows η), "unchecked" (sentences: what could not be
         checked; with one, the workbook is "wrong") and "columns": name → dict with "verdict"
