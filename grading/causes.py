@@ -55,16 +55,17 @@ class Content:
         kinds = dict.fromkeys(self.filling.form[self.wrong].tolist())
         if [*kinds] == [-1]:
             return None
-        parts = []
+        parts = {}  # text → rows
         for form in kinds:
             rows = self.wrong & self.filling.like(form)
             texts = self._of_form(form, rows) if form >= 0 else typed(rows)
             if texts is None:
                 return None
             if texts:
-                parts.append((rows, texts))
+                parts[texts] = parts.get(texts, np.zeros_like(rows)) | rows
         if not parts:
             return ""
+        parts = [(rows, texts) for texts, rows in parts.items()]
         everywhere = (
             len(parts) == 1 and (self.filling.form == self.filling.form[-1])[self.above :].all()
         )

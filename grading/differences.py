@@ -16,7 +16,7 @@ import numpy as np
 import sympy
 
 import backprop
-from backprop import GIVEN
+from backprop import GIVEN, GRADIENT_SYMBOLS
 from grading.mistakes import ETA, alike, catalogue, rules_at, update_formulas
 from grading.parsing import evaluate
 from grading.quantities import FORMULAS
@@ -35,6 +35,11 @@ def _networks():
 
 
 NETWORKS = _networks()
+# A weight after the update, where a formula takes it too early.
+NETWORKS |= {
+    sympy.Symbol(f"the new {weight}"): NETWORKS[weight] - NETWORKS[ETA] * NETWORKS[slope]
+    for weight, slope in GRADIENT_SYMBOLS.items()
+}
 
 
 @lru_cache(10_000)

@@ -14,14 +14,13 @@ import sympy
 
 from backprop import DELTAS, WEIGHTS, delta_row
 from grading.differences import NETWORKS, build, close, values
-from grading.mistakes import update_formulas
 from grading.quantities import FORMULAS
 from grading.reading import shown
 
 # A header that names a δ: delta_o1, δh2, d_o1.
 _DELTA = re.compile(r"(?:delta|δ|Δ|d|err|error)[\s_]*(?:o|h|out|hidden)[\s_]*[12]", re.IGNORECASE)
 _KNOWN = {symbol: value for symbol, value in delta_row(NETWORKS).items() if symbol in DELTAS}
-_KNOWN |= {f"the new {weight}": values(update_formulas(weight)[0]) for weight in WEIGHTS}
+_KNOWN |= {f"the new {w}": NETWORKS[sympy.Symbol(f"the new {w}")] for w in WEIGHTS}
 _UNKNOWN = sympy.Symbol("what belongs there")
 
 
@@ -48,8 +47,8 @@ def in_helper(reader, read, right):
         name, other = _name(needed), _name(found)
         if name and other:  # it is right in itself, but not the one that belongs here
             return f"{other} ({theirs.address}) in place of {name}", True
-        if close(needed, -found):  # the sign may as well be missing where the cell is used
-            at_fault = _DELTA.fullmatch(theirs.header)
+        if close(needed, -found):  # else the sign is missing where the cell is used
+            at_fault = not other and _DELTA.fullmatch(theirs.header)
         elif other or any(_is_part(found, formula) for formula in FORMULAS.values()):
             at_fault = False
         else:

@@ -9,9 +9,12 @@ Empty cells, headers and texts are called what they are.
 
 from typing import NamedTuple
 
+import numpy as np
 import sympy
 
+from backprop import GRADIENT_SYMBOLS
 from grading import parsing
+from grading.differences import close, values
 from grading.filling import parse
 from grading.headers import canonical_name
 from grading.labels import address_on
@@ -46,13 +49,14 @@ class Reader:
         labels: (sheet title, row, column) → canonical name, of the numbers beside a label.
 
     Attributes:
-        rate_cell: (sheet title, row, column) of η, once it is known.
+        rate_cell: (sheet title, row, column) of η, once it is known. eta: its number.
         inlined: (sheet title, row, column) → `Inlined`, of the formula that was read last.
         meanings: address → what it is, of the references in that formula itself.
     """
 
     def __init__(self, book, table, labels):
-        self.book, self.table, self.labels, self.rate_cell = book, table, labels, None
+        self.book, self.table, self.labels = book, table, labels
+        self.rate_cell, self.eta = None, None
         self.names = {column: name for name, column in table.columns.items()}
         for column, text in enumerate(table.sheet.rows[table.header_row], start=1):
             inside = min(self.names) <= column <= max(self.names)
@@ -117,10 +121,21 @@ class Reader:
             self.left -= 1
             inner = self._expression(sheet, formula, row, column, depth + 1)
             if inner is not None:
+                inner = self._new_weight(inner)
                 self.inlined[place] = Inlined(address, self._header(sheet, column), inner, depth)
                 return inner
         kind = "text" if isinstance(value, str) else "cell"
         return sympy.Symbol(f"the {kind} {'in ' * (kind == 'text')}{address}")
+
+    def _new_weight(self, expression):
+        """The symbol of a weight after the update, where an expression is its update."""
+        typed = self.eta if np.isscalar(self.eta) else None
+        for weight, slope in GRADIENT_SYMBOLS.items():
+            if {weight, slope} <= expression.free_symbols:
+                found, old, g = values(expression), values(weight), values(slope)
+                if close(found, old - values(ETA) * g) or (typed and close(found, old - typed * g)):
+                    return sympy.Symbol(f"the new {weight}")
+        return expression
 
     def _header(self, sheet, column):
         """The text in a column's cell of the header row; "" where there is none."""

@@ -48,6 +48,7 @@ def check_table(table, candidates, book, labels, stated=None):
     recalculate = Recalculation(book)
     updates = Updates(checked)
     rate = learning_rate(updates, reader, candidates)
+    reader.eta = rate.eta
     columns = check_constants(checked, reader) | check_start(checked, reader, stated or {})
     for symbol in FORMULAS:
         columns[column_name(symbol)] = check_column(checked, symbol, reader, recalculate)
