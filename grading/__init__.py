@@ -23,6 +23,7 @@ to load it.
     references.py   what the cells of a formula are in the network
     differences.py  every difference between a formula and the right one, in words
     helpers.py      a mistake in a column of the student's own
+    repairs.py      a student's own formula with the smallest repair
     mistakes.py     the catalogue of mistakes that people make
     rounding.py     how far a number may be off because numbers were rounded
     quantities.py   the names and formulas that all of these share

@@ -331,7 +331,7 @@ def _other_numbers(content, stated, right):
     others = stated[content.wrong]
     steps = np.diff(stated[np.flatnonzero(content.wrong)[0] - 1 :])
     if len(steps) > 1 and content.wrong[-1] and np.allclose(steps, steps[0]) and steps[0]:
-        return f"filled down as a series: each row has {steps[0]:+g}".replace("-", "−")
+        return f"filled down as a series, {steps[0]:+g} a row".replace("-", "−")
     if (others == others[0]).all():
         return f"{content.where(content.wrong)}: {others[0]:g} in place of {right:g}"
     return f"it changes from row to row: it is {right:g} in the others"

@@ -30,7 +30,7 @@ HEADERS = [
 ]
 SIGNS = {
     "∂": "d", "Δ": "delta", "δ": "d", "ð": "d", "∇": "nabla", "σ": "sigma", "α": "alpha",
-    "η": "eta", "ͷ": "eta", "ƞ": "eta", "ɳ": "eta", "ŋ": "eta",
+    "ŷ": "ao", "η": "eta", "ͷ": "eta", "ƞ": "eta", "ɳ": "eta", "ŋ": "eta",
 }  # fmt: skip
 # Greek and Cyrillic letters that look like Latin ones, and letters that are no accents.
 LOOK_ALIKE = str.maketrans(

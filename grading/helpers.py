@@ -47,14 +47,16 @@ def in_helper(reader, read, right):
         name, other = _name(needed), _name(found)
         if name and other:  # it is right in itself, but not the one that belongs here
             return f"{other} ({theirs.address}) in place of {name}", True
-        if close(needed, -found):  # else the sign is missing where the cell is used
-            at_fault = not other and _DELTA.fullmatch(theirs.header)
+        header = f", {shown(theirs.header, 30)}" * bool(theirs.header)
+        if close(needed, -found):  # who says whether here or there?
+            if not other and _DELTA.fullmatch(theirs.header):
+                return f" ({theirs.address}{header}, has the other sign)", False
+            at_fault = False
         elif other or any(_is_part(found, formula) for formula in FORMULAS.values()):
             at_fault = False
         else:
             at_fault = name or _is_part(needed, right)
         if at_fault:
-            header = f", {shown(theirs.header, 30)}" * bool(theirs.header)
             return f" (the mistake is in {theirs.address}{header})", False
     return None
 

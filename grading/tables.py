@@ -8,6 +8,7 @@ import re
 
 import numpy as np
 
+from backprop import SIGMOIDS
 from grading.headers import canonical_name
 from grading.quantities import (
     COMPUTED_NAMES,
@@ -35,6 +36,7 @@ def find_headers(sheet):
         if len(named) < FEWEST_NAMES:
             continue
         named = [(c, name) for c, name in named if not _is_label(sheet, number, c)]
+        named = _told_apart(row, named)
         found = {}
         for k, (column, name) in enumerate(named):
             if name in found:
@@ -53,6 +55,25 @@ def find_headers(sheet):
         ):
             headers.append((number, found))
     return headers
+
+
+def _told_apart(row, named):
+    """Columns that share a name for want of a longer one: net h1 and h1; E, E and E.
+
+    Args:
+        row: the header's texts. named: a list of (column, canonical name).
+    """
+    columns = {name: [c for c, other in named if other == name] for _, name in named}
+    told = {}
+    for neuron in SIGMOIDS.values():
+        pair = columns.get(neuron.name, [])
+        bare = [c for c in pair if row[c - 1].strip().lower() == neuron.name]
+        if len(pair) == 2 and len(bare) == 1 and f"a_{neuron}" not in columns:
+            told[bare[0]] = f"a_{neuron}"
+    losses = columns.get("E_total", [])
+    if len(losses) == 3 and not {"E1", "E2"} & columns.keys():
+        told |= dict(zip(losses, ("E1", "E2", "E_total")))
+    return [(c, told.get(c, name)) for c, name in named]
 
 
 def _is_label(sheet, row, column):

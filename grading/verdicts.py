@@ -88,7 +88,7 @@ def _note_copies(checked):
     for column, text in enumerate(table.sheet.rows[table.header_row], start=1):
         name = canonical_name(text)
         inside = min(table.columns.values()) <= column <= max(table.columns.values())
-        if inside and name in COMPUTED_NAMES and column != table.columns.get(name):
+        if inside and name in COMPUTED_NAMES and column not in table.columns.values():
             got = np.array([number_in(table.sheet.value(row, column)) for row in table.rows])
             tolerance = checked.tolerance[name] + checked.uncertainty[name]
             result, _ = compare(got, checked.right[name], tolerance, table.checkable)
