@@ -277,7 +277,9 @@ def content_of(checked, symbol, filling, wrong, reader):
     """The `causes.Content` of a computed column."""
     wanted = {s.name for s in FORMULAS[symbol].free_symbols} | GIVEN_NAMES
     explain = partial(differences, symbol=symbol)
-    return Content(checked.table, reader, symbol.name, filling, wrong, explain, wanted, symbol)
+    return Content(
+        checked.table, reader, symbol.name, filling, wrong, explain, wanted, FORMULAS[symbol]
+    )
 
 
 def check_constants(checked, reader):

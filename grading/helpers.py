@@ -36,8 +36,8 @@ def in_helper(reader, read, right):
     Returns:
         (text, whether it says all), or None.
     """
-    wanted = values(right)
-    for place, theirs in sorted(reader.inlined.items(), key=lambda cell: -cell[1].depth):
+    wanted, inlined = values(right), dict(reader.inlined)
+    for place, theirs in sorted(inlined.items(), key=lambda cell: -cell[1].depth):
         with_unknown = read({place: _UNKNOWN})
         if with_unknown is None or _UNKNOWN not in with_unknown.free_symbols:
             continue
@@ -52,13 +52,18 @@ def in_helper(reader, read, right):
             if not other and _DELTA.fullmatch(theirs.header):
                 return f" ({theirs.address}{header}, has the other sign)", False
             at_fault = False
-        elif other or any(_is_part(found, formula) for formula in FORMULAS.values()):
-            at_fault = False
-        else:
-            at_fault = name or _is_part(needed, right)
+        else:  # it is wrong, and what it is calculated from is right
+            within = [one for one in inlined.values() if one.depth > theirs.depth]
+            at_fault = (name or _is_part(needed, right)) and not _is_right(found)
+            at_fault = at_fault and all(_is_right(values(one.expression)) for one in within)
         if at_fault:
             return f" (the mistake is in {theirs.address}{header})", False
     return None
+
+
+def _is_right(numbers):
+    """Whether a cell of the student's own holds what stands in some right formula."""
+    return bool(_name(numbers)) or any(_is_part(numbers, f) for f in FORMULAS.values())
 
 
 def _name(numbers):

@@ -153,7 +153,7 @@ class _Rewriter:
         return f"{column_fixed}{get_column_letter(column)}{row_fixed}{row}"
 
 
-def _with_views(book, views):
+def with_views(book, views):
     """A workbook with views in place of their sheets."""
     rewritten = _Rewriter(views)
     first = {view.parts[0].sheet.title: view for view in views}
@@ -184,9 +184,9 @@ def arranged(book):
     if headed:  # beside a table, it may be something else: an example, a check of gradients
         across = [view for view in across if _epochs(view) > 1]
     if across:
-        book = _with_views(book, across)
+        book = with_views(book, across)
     joined = _joined(book)
-    return _with_views(book, [joined]) if joined else book
+    return with_views(book, [joined]) if joined else book
 
 
 def _across(sheet):

@@ -1,17 +1,20 @@
 """The checker on messy sheets: what may be odd and is right, and what must not pass as right."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import sympy
 import xlsxwriter
 from xlsxwriter.utility import xl_col_to_name, xl_rowcol_to_cell
 
 import students
 from backprop import GRADIENTS, WEIGHTS, a_h1, a_h2, t1, t2, w3, w5
 from grading import report, samples, workbooks
+from grading.quantities import FORMULAS, column_name
 
 ROOT = Path(__file__).resolve().parents[1]
 NETWORKS = students.NETWORKS
@@ -247,6 +250,35 @@ def test_rounding_hides_no_formula(tmp_path, mistake):
     assert wrong == ({"dE/dw3": "a_h1 in place of a_h2"} if mistake else {})
     typed = "No formula calculates h1, a_h1, h2, a_h2: the right numbers are typed."
     assert any(note.endswith(typed) for note in result["notes"])
+
+
+REPAIRS = {  # a mistaken formula, and what is suggested: the lesson's where no small change helps
+    "h2": ("={w3}*{i1} + {w4}*{i1}", "={w3}*{i1} + {w4}*{i2}"),
+    "E1": ("=POWER({t1}-{a_o1},2)", "=POWER({t1}-{a_o1},2)*(1/2)"),
+    "o1": ("=PRODUCT({w5},{a_h1})+PRODUCT({w8},{a_h2})", "=PRODUCT({w5},{a_h1})+PRODUCT({w6},{a_h2})"),
+    "∂E/∂w5": (
+        "=({t1}-{a_o1})*{a_o1}*(1-{a_o1})*{a_h1}", "=({a_o1}-{t1})*{a_o1}*(1-{a_o1})*{a_h1}"
+    ),
+    "∂E/∂w7": ("=({a_o2}-{t2})*{a_o2}*{a_h1}", "=({a_o2}-{t2})*{a_o2}*{a_h1}*(1 - {a_o2})"),
+    "E_total": ("={E1}*{E2}^3-{t1}", "={E1}+{E2}"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REPAIRS)
+def test_the_suggested_formula_is_the_students_own_with_a_small_repair(tmp_path, name):
+    typed, suggested = REPAIRS[name]
+    network, (symbol,) = NETWORKS[2], [s for s in FORMULAS if s.name == name]
+    names = {s: sympy.Symbol(s) for s in re.findall(r"{(.*?)}", typed)}
+    text = typed[1:].replace("{", "").replace("}", "").replace("^", "**")
+    text = re.sub(r"∂E/∂(w\d)", r"d\1", text)
+    calls = {"POWER": lambda a, b: a**b, "PRODUCT": lambda a, b: a * b}
+    mistaken = sympy.sympify(text, locals=names | calls)
+    columns = samples.numbers(network, 5, {symbol: mistaken})
+    path = samples.write(tmp_path / "a.xlsx", network, columns, {symbol: typed})
+    column = workbooks.check_without_limits(path)["tables"][0]["columns"][column_name(name)]
+    cells = {n: f"{xl_col_to_name(k)}2" for k, n in enumerate(SHOWN)}
+    assert column["formula"] == typed.format(**cells)
+    assert column["expected_formula"] == suggested.format(**cells)
 
 
 def test_a_wrong_formula_with_right_numbers_is_no_mistake_but_a_remark(tmp_path):
