@@ -350,7 +350,7 @@ def fit(
     plain_epochs=0,
     checkpoint=None,
     loss_function=None,
-    train_epoch=train,
+    train_epoch=None,
 ):
     """Train and test for `epochs` epochs, on the loaders' device.
 
@@ -363,7 +363,7 @@ def fit(
             many threads, ends with the same weights, bit for bit. The file is removed
             when training is complete.
         loss_function: see `train`. A checkpoint does not know it: give the same again.
-        train_epoch: what trains an epoch, called as `train` is.
+        train_epoch: what trains an epoch, called as `train` is; None for `train`.
 
     Returns:
         The history, a DataFrame with an index epoch, from 1, and the columns train_loss,
@@ -387,7 +387,7 @@ def fit(
     for epoch in range(len(history) + 1, epochs + 1):
         start = time.perf_counter()
         loader = plain_loader if epoch > epochs - plain_epochs else train_loader
-        train_loss, train_accuracy = train_epoch(
+        train_loss, train_accuracy = (train_epoch or train)(
             model, device, loader, optimizer, epoch, scheduler, loss_function
         )
         test_loss = test_accuracy = float("nan")
@@ -436,7 +436,7 @@ def train_network(
     device,
     checkpoint=None,
     teacher=None,
-    train_epoch=train,
+    train_epoch=None,
 ):
     """Train a new network by a recipe, from a seed.
 

@@ -53,6 +53,8 @@ LIMITS = {  # what --change takes: the settings of a recipe, and their lowest an
     "scale": (0.0, 0.9),
     "shear": (0.0, 60.0),
     "average": (0.0, 0.9999),
+    "elastic": (0.0, 0.5),
+    "label_smoothing": (0.0, 0.9),
 }
 CHANGE_SEEDS = (0, 1, 2)
 TRAINING_IMAGES = 55_000  # the others of the 60,000 are held out

@@ -139,8 +139,10 @@ def main(arguments=None):
             seconds, _ = time_training("Net", replace(ours, epochs=1), 0, train_set, device)
             add("ours", "Net", "ours", 0, 1, seconds)
 
-    with open(SPEED, newline="", encoding="utf-8") as file:
-        others = [row for row in csv.DictReader(file) if row["device"] != rows[0]["device"]]
+    others = []
+    if SPEED.exists():
+        with open(SPEED, newline="", encoding="utf-8") as file:
+            others = [row for row in csv.DictReader(file) if row["device"] != rows[0]["device"]]
     with replacing(SPEED, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()
