@@ -200,14 +200,9 @@ def check_column(checked, symbol, reader, recalculate):
         return missing_result()
     got, want = table.values[name], checked.right[name]
     tolerance = checked.tolerance[name] + checked.uncertainty[name]
-    result, wrong = compare(got, want, tolerance, table.checkable)
-    inherited = (
-        ~table.checkable & ~np.isfinite(got) & ~np.isfinite(checked.own_given(symbol)).all(0)
+    result, wrong = _with_inherited(
+        checked, symbol, *compare(got, want, tolerance, table.checkable)
     )
-    if inherited.any():
-        wrong = wrong | inherited
-        result |= {"verdict": "wrong", "rows_wrong": int(wrong.sum())}
-        result["rows_checked"] = max(result["rows_checked"], result["rows_wrong"])
     filling = checked.filling(name)
     stale = stale_rows(recalculate(filling), got, tolerance)
     if not wrong.any() and not stale.any():
@@ -230,6 +225,18 @@ def check_column(checked, symbol, reader, recalculate):
         result["cause"] = _cause(checked, symbol, got, wrong, filling, reader)
     checked.wrong.append(name)
     return result
+
+
+def _with_inherited(checked, symbol, result, wrong):
+    """Add the rows of a column that are errors because an input, target or weight is none."""
+    broken = ~np.isfinite(checked.own_given(symbol)).all(0)
+    inherited = ~checked.table.checkable & ~np.isfinite(checked.table.values[symbol.name]) & broken
+    if inherited.any():
+        wrong = wrong | inherited
+        count = int(wrong.sum())
+        rows = max(result["rows_checked"], count)
+        result |= {"verdict": "wrong", "rows_wrong": count, "rows_checked": rows}
+    return result, wrong
 
 
 def _wrong_by_formula(checked, symbol, filling, reader):

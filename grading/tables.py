@@ -20,6 +20,7 @@ from grading.reading import absolute, number_in, on_sheet, shown
 
 FEWEST_NAMES = 8  # in a header row
 FEWEST_NUMBERS = 3  # in a row below a table's header that may belong to it
+MOST_NUMBERS = 0.6  # of the cells in a row of labels, each with a number beside it
 LARGEST = 1e100  # a weight or input beyond it is no number to calculate with
 
 
@@ -136,7 +137,7 @@ class Table:
                 elif self._is_counted(row):
                     only_counted.append(row)
             elif self._is_block_of_labels(row):
-                continue
+                self.notes.append(f"{self._lines([row])} was taken for labels and left out.")
             elif found and self._looks_apart(row, found) and self._is_summary(row, found):
                 self.notes.append(f"{self._lines([row])} was taken for a summary and left out.")
             else:
@@ -170,7 +171,8 @@ class Table:
         """Whether a row holds labels with their numbers, below a table: i1, 0.05, i2, 0.1."""
         texts = [self.sheet.value(row, column) for column in self.columns.values()]
         labels = sum(canonical_name(text) is not None for text in texts)
-        return labels > self._is_counted(row)
+        numbers = np.isfinite([number_in(text) for text in texts]).sum()
+        return labels > self._is_counted(row) and numbers <= MOST_NUMBERS * len(texts)
 
     def _is_summary(self, row, found):
         """Whether a row's weights are the averages, sums and so on of those above."""

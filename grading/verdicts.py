@@ -139,19 +139,7 @@ def check_book(book):
     """
     book = arranged(book)
     tables, problems, labels = _find_tables(book)
-    empty = any(
-        not np.isfinite(table.values[name]).any()
-        for table in tables
-        for name in COMPUTED_NAMES & table.values.keys()
-    )
-    if (not tables or empty) and _without_values(book):
-        raise Unreadable(f"Its formulas carry no values: {RESAVE}.")
-    if not tables:
-        raise Unreadable(
-            " ".join(problems)
-            or "No table of this network was found. Its header row must name the weights "
-            "w1 to w8, i1, i2, t1, t2 and computed columns such as h1, a_h1 or dE/dw1."
-        )
+    _refuse_without_tables(book, tables, problems)
     results, notes = [], [*problems]
     for table in tables:
         alone = sum(other.sheet is table.sheet for other in tables) == 1
@@ -169,6 +157,27 @@ def check_book(book):
     unchecked = bool(problems) or any(table.unchecked for table in tables)
     incomplete = bool(_incomplete(tables, results))
     return "wrong" if wrong or unchecked or incomplete else "right", results, notes
+
+
+def _refuse_without_tables(book, tables, problems):
+    """Say why nothing can be checked: no table, or formulas that were never calculated.
+
+    Raises:
+        Unreadable: the message says why.
+    """
+    empty = any(
+        not np.isfinite(table.values[name]).any()
+        for table in tables
+        for name in COMPUTED_NAMES & table.values.keys()
+    )
+    if (not tables or empty) and _without_values(book):
+        raise Unreadable(f"Its formulas carry no values: {RESAVE}.")
+    if not tables:
+        raise Unreadable(
+            " ".join(problems)
+            or "No table of this network was found. Its header row must name the weights "
+            "w1 to w8, i1, i2, t1, t2 and computed columns such as h1, a_h1 or dE/dw1."
+        )
 
 
 def _note_unknown_headers(table, result):

@@ -151,3 +151,17 @@ def test_a_sheet_that_is_too_large_to_turn_is_left_as_it_is():
     rows = {row: ("w1",) for row in range(1, 2000)}
     book = Book([Sheet("Sheet1", rows)])
     assert views.arranged(book) is book
+
+
+def test_labels_do_not_hide_a_row(cells, tmp_path):
+    """A row of labels below a table is none of its epochs; an epoch with two labels in it is."""
+    found = cells()
+    order = ["epoch", *samples.COLUMNS]
+    for column, value in enumerate(("i1", NETWORK.inputs[0], "i2", NETWORK.inputs[1])):
+        found[15, column + 1] = (value, None)
+    result = write(tmp_path / "right.xlsx", {"Sheet1": found})
+    assert result["verdict"] == "right", report.as_text(result)
+    for name in ("t1", "t2"):
+        found[8, order.index(name)] = (name, None)
+    found[8, order.index("h1")] = (99.0, None)
+    assert write(tmp_path / "wrong.xlsx", {"Sheet1": found})["verdict"] == "wrong"
