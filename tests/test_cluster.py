@@ -189,7 +189,9 @@ def test_each_run_has_one_row_whatever_is_lost(alone, tmp_path):
         assert failed["TinyNet long 3"].startswith("2 workers were lost while they had it")
         assert failed["TinyNet long 4"].endswith("says NoNumber: the loss is not a number")
         halves = {int(file.name[-1]): file.read_text() for file in there.glob("half-way-*")}
-        assert halves == {1: "x", 2: "xx", 3: "xx", 4: "x", 6: "x"}  # what was lost, ran again
+        assert halves.keys() == {1, 2, 3, 4, 6}
+        assert halves[2] == halves[3] == "xx"  # what was lost, ran again; a finished run, too,
+        assert {*halves.values()} <= {"x", "xx"}  # if its worker died before it was fetched
         assert done.stdout == "drawn\n"
         text = path.read_text()
         again = compare(here, "1", "6", "--again", "--scheduler", address)
