@@ -67,7 +67,7 @@ def kill(process):
     os.kill(process, getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
-def train(model, device, train_loader, optimizer, epoch, scheduler):
+def train(model, device, train_loader, optimizer, epoch, *more):
     seed, here = torch.initial_seed(), Path(__file__).parent
     if epoch == 2:
         with open(here / f"half-way-{seed}", "a") as file:
@@ -79,7 +79,7 @@ def train(model, device, train_loader, optimizer, epoch, scheduler):
         if seed == 5:
             kill(int((here / "scheduler").read_text()))
             time.sleep(60)
-    return _train(model, device, train_loader, optimizer, epoch, scheduler)
+    return _train(model, device, train_loader, optimizer, epoch, *more)
 """
 
 
@@ -95,9 +95,9 @@ def clone(folder, more=""):
 
 
 def environment(folder):
-    """One thread for arithmetic everywhere; a seed is given up after its second lost worker."""
+    """Two threads for arithmetic everywhere; a seed is given up after its second lost worker."""
     return os.environ | {
-        "OMP_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "2",
         "DASK_TEMPORARY_DIRECTORY": str(folder),
         "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1",
     }
