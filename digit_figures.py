@@ -490,3 +490,59 @@ def plot_readings(images, readings, labels=None):
             axes.grid(False)
         row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
     return figure
+
+
+@styled
+def plot_soft_answers(image, logits, label, temperature=1.0):
+    """A digit, and beside it two answers as bars: the label, and a network's, softened.
+
+    Args:
+        image: (28, 28).
+        logits: (10,), the network's.
+        label: the digit that is right.
+        temperature: the logits are divided by it before the softmax.
+    """
+    z = np.asarray(logits, dtype=float) / temperature
+    p = np.exp(z - z.max())
+    p /= p.sum()
+    figure, grid = plt.subplots(1, 3, figsize=(10, 2.6), width_ratios=(1, 2, 2))
+    grid[0].imshow(image, cmap="gray_r")
+    grid[0].set(xticks=[], yticks=[])
+    grid[0].grid(False)
+    titles = (f"the label: {label}", f"the teacher at T = {temperature:g}")
+    for axes, values, title in zip(grid[1:], (np.eye(10)[label], p), titles):
+        axes.bar(range(10), values, color=CURVE_COLOURS[0])
+        axes.set(title=title, xlabel="digit", xticks=range(10), ylim=(0, 1.12))
+        axes.grid(False, axis="x")
+        for digit, value in enumerate(values):
+            if value >= 0.005:
+                axes.annotate(f"{value:.2f}", (digit, value), (0, 2), ha="center", size=8,
+                              textcoords="offset points")  # fmt: skip
+    grid[1].set_ylabel("probability")
+    return figure
+
+
+@styled
+def plot_alike(answers, digits=10):
+    """What a network answers on average for each digit, as a table of colours.
+
+    Args:
+        answers: (10, 10), a row a digit: the mean of its softened answers. The digit itself
+            is left white, because it would outshine all others.
+    """
+    others = 100 * np.asarray(answers, dtype=float)
+    np.fill_diagonal(others, np.nan)
+    figure, axes = plt.subplots(figsize=(6, 5))
+    shown = axes.imshow(others, cmap="Blues", vmin=0)
+    for row in range(digits):
+        for column in range(digits):
+            if row != column:
+                value = others[row, column]
+                dark = value > 0.6 * np.nanmax(others)
+                axes.text(column, row, f"{value:.1f}", ha="center", va="center", size=7,
+                          color="white" if dark else "black")  # fmt: skip
+    axes.set(xticks=range(digits), yticks=range(digits))
+    axes.set(xlabel="what the teacher also sees in it", ylabel="the digit")
+    axes.grid(False)
+    figure.colorbar(shown, label="mean probability (%)", shrink=0.8)
+    return figure

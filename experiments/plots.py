@@ -25,7 +25,7 @@ def plot_comparison(summary, published):
         summary: what `summarise` in results.py returns.
         published: a Series, network → the accuracy in percent that was published.
     """
-    figure, ax = plt.subplots(figsize=(8, 4.5))
+    figure, ax = plt.subplots(figsize=(1 + 0.9 * summary.index.get_level_values(0).nunique(), 4.5))
     names, recipes = (summary.index.get_level_values(k) for k in summary.index.names)
     sizes = summary.groupby(names)["parameters"].first().sort_values()
     columns = names.map({name: k for k, name in enumerate(sizes.index)})

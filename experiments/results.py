@@ -27,6 +27,17 @@ from utils import RECIPES  # noqa: E402
 RESULTS = FOLDER / "results.csv"
 MISTAKES = FOLDER / "mistakes.csv"
 SPEED = FOLDER / "speed.csv"
+SHOWN = (  # in README's table: network, recipe
+    ("Net", "ours"),
+    ("RecordNet", "record"),
+    ("RecordNet", "taught"),
+    ("RecordNet", "taught by three"),
+    ("TinyNet", "long"),
+    ("TinyRecordNet", "record"),
+    ("FastNet", "fast"),
+    ("SprintNet", "sprint"),
+    *((name, name) for name in "ABCDE"),
+)
 KEY = ("network", "recipe", "seed")  # which run a row of results.csv is
 
 # --- Rows --------------------------------------------------------------------------
@@ -138,9 +149,12 @@ def summarise(runs):
 def compared(summary):
     """The rows of `summarise` that a comparison of networks shows.
 
-    Each network with its published recipe, if there is one, and with our recipe for it.
+    Each network of fewer than 20,000 parameters with its published recipe, if there is one,
+    and with our recipe for it.
     """
-    return summary[[recipe in (network, OUR_RECIPE[network]) for network, recipe in summary.index]]
+    small = summary[summary["parameters"] < 20_000]
+    chosen = [recipe in (name, OUR_RECIPE.get(name)) for name, recipe in small.index]
+    return small[chosen]
 
 
 def mcnemar(first, second):
@@ -187,16 +201,16 @@ def results_table():
     summary = summarise(pd.read_csv(RESULTS))
     lines = ["| network | parameters | epochs | runs | last epoch | best epoch | published |"]
     lines.append("|---|---|---|---|---|---|---|")
-    ours = [(name, OUR_RECIPE[name]) for name in ("Net", "TinyNet", "FastNet")]
-    for network, recipe in [*ours, *((name, name) for name in "ABCDE")]:
+    for network, recipe in SHOWN:
         row = summary.loc[network, recipe]
         published = PUBLISHED_ACCURACY.get(network)
+        taught = f", {recipe}" if recipe.startswith("taught") else ""
         cells = (
-            network if network == recipe else f"**{network}**",
+            network if network == recipe else f"**{network}**{taught}",
             f"{row['parameters']:,.0f}",
             f"{row['epochs']:.0f}",
             f"{row['runs']:.0f}",
-            f"{row['mean']:.3f} ± {row['sd']:.3f}",
+            f"{row['mean']:.3f}" + (f" ± {row['sd']:.3f}" if row["runs"] > 1 else ""),
             f"{row['best']:.2f}",
             "" if published is None else f"{published:.2f}",
         )
@@ -205,25 +219,37 @@ def results_table():
 
 
 def speed_table():
-    """README's table of seconds, in Markdown, from speed.csv."""
-    speed = pd.read_csv(SPEED)
+    """README's table of seconds, in Markdown, from speed.csv: on a CPU, then on other devices."""
+    everywhere = pd.read_csv(SPEED)
+    speed = everywhere[everywhere["device"] == "cpu"]
     seconds = speed.groupby(["pipeline", "network"])["seconds"].agg(["mean", "min"])
-    fast = speed[speed["network"] == "FastNet"]
-    training, epochs = seconds.loc["ours", "FastNet"], RECIPES["D"].epochs
+    epochs = RECIPES["D"].epochs
     usual = seconds.loc["usual", "D"] * epochs
     ours_net, usual_net = seconds.loc["ours", "Net"], seconds.loc["usual", "Net"]
-    accuracy = f"{fast['test_accuracy'].mean():.2%}".replace("%", " %")
-    rows = {
-        f"`FastNet`, the whole training ({len(fast)} seeds, {accuracy} on average)": training,
-        f"D in the usual pipeline, {epochs} epochs (one epoch was timed, twice)": usual,
-        "*times as long*": usual / training,
+    rows = {f"D in the usual pipeline, {epochs} epochs (one epoch was timed, twice)": usual}
+    for name in ("FastNet", "SprintNet"):
+        training = seconds.loc["ours", name]
+        rows |= {f"`{name}`, the whole training ({trainings(speed, name)})": training}
+        rows |= {f"*D takes so many times as long as `{name}`*": usual / training}
+    rows |= {
         "an epoch of `Net` in our pipeline": ours_net,
         "an epoch of `Net` in the usual pipeline": usual_net,
         "*times as long*, the pipeline alone": usual_net / ours_net,
     }
+    elsewhere = everywhere[everywhere["device"] != "cpu"]
+    for (device, name), timed in elsewhere.groupby(["device", "network"]):
+        what = f"`{name}` on one {device}, the whole training ({trainings(timed, name)})"
+        rows[what] = timed["seconds"].agg(["mean", "min"])
     lines = ["| seconds | on average | fastest |", "|---|---|---|"]
     lines += [f"| {what} | {row['mean']:.1f} | {row['min']:.1f} |" for what, row in rows.items()]
     return "\n".join(lines)
+
+
+def trainings(speed, network):
+    """What was trained, for a table: how many epochs and seeds, and the mean accuracy."""
+    rows = speed[speed["network"] == network]
+    accuracy = f"{rows['test_accuracy'].mean():.2%}".replace("%", " %")
+    return f"{rows['epochs'].iloc[0]} epochs, {len(rows)} seeds, {accuracy} on average"
 
 
 def draw(path=figures.IMAGES / "accuracy.png"):

@@ -1,11 +1,13 @@
-"""How lesson 2's recipes were chosen: on 55,000 training images, judged on the other 5,000.
+"""How lesson 2's recipes were chosen: on some of the training images, judged on the others.
 
     python experiments/search.py [VARIANT…]
     python experiments/search.py --change learning_rate=0.3 --results my_runs.csv
 
-Each variant changes some settings of the base: see `VARIANTS`. The seed of a run also
-draws which 5,000 images are held out. Finished runs are in search.csv, a row for each;
-started again, the script makes those that are missing. The test images are not loaded.
+Each variant changes some settings of the base: see variants.py. 5,000 images are held out,
+or 10,000 where differences are small; the seed of a run also draws which. Finished runs are
+in search.csv, a row for each; started again, the script makes those that are missing. The
+test images are not loaded. Where a variant needs a teacher, that one is trained first, on the
+same images.
 
 With --change, an experiment of your own: FastNet with the recipe "fast" and one or more
 settings changed, on the held-out sets 0, 1 and 2. It takes about a minute on two CPU
@@ -23,92 +25,23 @@ from dataclasses import fields
 from pathlib import Path
 
 import pandas as pd
+import torch
 
 FOLDER = Path(__file__).resolve().parent
 sys.path[:0] = [str(FOLDER.parent), str(FOLDER)]
 
+from candidates import Average, candidate  # noqa: E402
 from compare import machine  # noqa: E402
+from files import replacing  # noqa: E402
+from graphs import trainer  # noqa: E402
 from mnist import load_mnist, split  # noqa: E402
 from model import Net, build, count_parameters  # noqa: E402
 from results import append, finished, refuse_other_columns  # noqa: E402
 from utils import RandomAffine, Recipe, best_device, train_network  # noqa: E402
+from variants import BASE, FAST_NAME, FAST_PLAIN, FAST_SETTINGS, VARIANTS  # noqa: E402
 
 RESULTS = FOLDER / "search.csv"
-BASE = {
-    "network": "Net",
-    "epochs": 12,
-    "plain_epochs": 0,
-    "batch_size": 128,
-    "learning_rate": 0.2,
-    "weight_decay": 5e-4,
-    "channels": (16, 24, 24, 24, 24),
-    "dropout": 0.0,
-    "degrees": 10,
-    "translate": 0.07,
-    "scale": 0.1,
-    "shear": 5,
-    "schedule": "one-cycle",
-    "average": None,
-}
-FOUR = {"channels": (16, 24, 24, 40)}
-FIVE = {"channels": (16, 20, 20, 24, 32)}
-TINY = {"channels": (10, 14, 14, 16, 16)}
-SOFT = {"translate": 0.05, "shear": 0}
-FAST = {"network": "FastNet", "channels": (), "batch_size": 256, "learning_rate": 0.5} | SOFT
-OURS = SOFT | {"dropout": 0.05}
-FAST_PLAIN = FAST | {"epochs": 6, "plain_epochs": 1}  # the recipe "fast"
-FAST_NAME = "FastNet, 6 epochs, last one plain"
-FAST_SETTINGS = BASE | FAST_PLAIN
-NO_AUGMENTATION = {"degrees": 0, "translate": 0, "scale": 0}
-TINYNET = SOFT | {"network": "TinyNet", "channels": ()}
-VARIANTS = {  # changes to the base, and with which seeds
-    "base": ({}, (0, 1)),
-    "channels 16-24-24-40": (FOUR, (0,)),
-    "channels 16-24-24-40, softer augmentation": (FOUR | SOFT, (0,)),
-    "channels 16-24-24-40, weight decay 0.0002": (FOUR | {"weight_decay": 2e-4}, (0,)),
-    "channels 16-24-24-40, 18 epochs": (FOUR | {"epochs": 18}, (0,)),
-    "channels 12-20-20-24-32": ({"channels": (12, 20, 20, 24, 32)}, (0,)),
-    "channels 16-20-20-20-20-20": ({"channels": (16, 20, 20, 20, 20, 20)}, (0,)),
-    "channels 16-20-20-24-32": (FIVE, (0, 1)),
-    "channels 16-20-20-24-32, weight decay 0.0002": (FIVE | {"weight_decay": 2e-4}, (0,)),
-    "channels 16-20-20-24-32, weight decay 0.001": (FIVE | {"weight_decay": 1e-3}, (0,)),
-    "channels 16-20-20-24-32, batch size 64": (
-        FIVE | {"batch_size": 64, "learning_rate": 0.1},
-        (0,),
-    ),
-    "channels 16-20-20-24-32, weaker augmentation": (
-        FIVE | {"degrees": 7.5, "translate": 0.05, "scale": 0.07, "shear": 4},
-        (0,),
-    ),
-    "learning rate 0.3": ({"learning_rate": 0.3}, (0,)),
-    "dropout 0.05": ({"dropout": 0.05}, (0, 1)),
-    "softer augmentation": (SOFT, (0, 1)),
-    "softer augmentation, 18 epochs": (SOFT | {"epochs": 18}, (0, 1)),
-    "channels 10-14-14-16-16": (TINY, (0, 1)),
-    "FastNet, 5 epochs": (FAST | {"epochs": 5}, (2, 3, 4)),
-    "FastNet, 5 epochs, last one plain": (FAST | {"epochs": 5, "plain_epochs": 1}, (0, 1, 2, 3, 4)),
-    "FastNet, 6 epochs": (FAST | {"epochs": 6}, (2, 3, 4)),
-    FAST_NAME: (FAST_PLAIN, (0, 1, 2, 3, 4)),
-    "ours": (OURS, (2, 3, 4)),
-    "ours, last epoch plain": (OURS | {"plain_epochs": 1}, (2, 3, 4)),
-    "ours, last two epochs plain": (OURS | {"plain_epochs": 2}, (2, 3, 4)),
-    "TinyNet": (TINYNET, (2, 3, 4)),
-    "TinyNet, weight decay 0.0001": (TINYNET | {"weight_decay": 1e-4}, (2, 3, 4)),
-    "TinyNet, 19 epochs": (TINYNET | {"epochs": 19}, (2, 3, 4)),
-}
-ABLATION = {  # for notebook 3: the recipe "fast" with one thing changed or added
-    "constant rate 0.01": {"schedule": "constant", "learning_rate": 0.01},
-    "constant rate 0.04": {"schedule": "constant", "learning_rate": 0.04},
-    "batch 64, rate 0.125": {"batch_size": 64, "learning_rate": 0.125},
-    "no augmentation": NO_AUGMENTATION,
-    "no plain epoch": {"plain_epochs": 0},
-    "no weight decay": {"weight_decay": 0.0},
-    "averaged weights": {"average": 0.99},
-}
-VARIANTS |= {
-    f"fast, {name}": (FAST_PLAIN | change, (0, 1, 2, 3, 4)) for name, change in ABLATION.items()
-}
-
+TEACHERS = FOLDER.parent / "data" / "teachers"  # one for each seed, so not in the repository
 LIMITS = {  # what --change takes: the settings of a recipe, and their lowest and highest value
     "epochs": (1, 50),
     "plain_epochs": (0, 50),
@@ -120,6 +53,8 @@ LIMITS = {  # what --change takes: the settings of a recipe, and their lowest an
     "scale": (0.0, 0.9),
     "shear": (0.0, 60.0),
     "average": (0.0, 0.9999),
+    "elastic": (0.0, 0.5),
+    "label_smoothing": (0.0, 0.9),
 }
 CHANGE_SEEDS = (0, 1, 2)
 TRAINING_IMAGES = 55_000  # the others of the 60,000 are held out
@@ -128,7 +63,9 @@ COLUMNS = ("variant", "seed", *BASE, "parameters", *MEASURED, "device", "threads
 
 
 def make_network(settings):
-    """The network of a variant: `Net` with other channels, or another one as it is."""
+    """The network of a variant: a candidate, `Net` with other channels, or another one."""
+    if settings["layers"]:
+        return candidate(settings["layers"], settings["activation"], settings["dropout"])
     if settings["network"] != "Net":
         return build(settings["network"])
     return Net(settings["channels"], settings["dropout"])
@@ -145,21 +82,53 @@ def make_recipe(settings):
     )
 
 
-def run(variant, settings, seed, train_set, device, path):
-    """Train once on all but 5,000 images, judge on those, and add a row to a file."""
+def measure(variant, settings, seed, train_set, device):
+    """Train once on all but the held-out images, and judge on those: a row of search.csv.
+
+    A teacher's weights go to `TEACHERS`; a taught network finds them there.
+    """
     print(f"--- {variant}, seed {seed}", flush=True)
+    teacher = load_teacher(settings, seed, train_set, device)
+    recipe = make_recipe(settings)
     network, history = train_network(
         lambda: make_network(settings),
-        make_recipe(settings),
+        recipe,
         seed,
-        *split(train_set, seed=seed),
+        *split(train_set, settings["held_out"], seed),
         device,
+        teacher=teacher,
+        train_epoch=trainer(device, recipe),
     )
+    if variant.startswith("teacher"):
+        TEACHERS.mkdir(parents=True, exist_ok=True)
+        with replacing(TEACHERS / f"{variant} {seed}.pt") as file:
+            torch.save(network.state_dict(), file)
     last = history.iloc[-1].rename(lambda name: name.replace("test_", "validation_"))
     row = {"variant": variant, "seed": seed, **settings}
     row["channels"] = "-".join(map(str, settings["channels"]))
     row["parameters"] = count_parameters(network)
-    append(path, row | {name: f"{last[name]:.5f}" for name in MEASURED} | machine(device))
+    return row | {name: f"{last[name]:.5f}" for name in MEASURED} | machine(device)
+
+
+def load_teacher(settings, seed, train_set, device):
+    """The teacher that a variant names, trained without the images that this seed holds out.
+
+    It is trained now if its weights are not in `TEACHERS`.
+
+    Returns:
+        A network whose logits are the mean of the teachers' logits; None without a teacher.
+    """
+    if settings["teacher"] is None:
+        return None
+    networks = []
+    for name in settings["teacher"].split("+"):
+        path, teacher = TEACHERS / f"{name} {seed}.pt", BASE | VARIANTS[name][0]
+        if not path.exists():
+            measure(name, teacher, seed, train_set, device)
+        network = make_network(teacher)
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        networks.append(network)
+    return Average(*networks)
 
 
 def parse_change(texts):
@@ -265,7 +234,7 @@ def main(arguments=None):
     for variant, (change, seeds) in variants.items():
         for seed in seeds:
             if (variant, str(seed)) not in finished(path, "variant", "seed"):
-                run(variant, BASE | change, seed, train_set, device, path)
+                append(path, measure(variant, BASE | change, seed, train_set, device))
     if path != RESULTS:
         print(compare_with_fast(*variants, path), end="")
 

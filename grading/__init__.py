@@ -10,8 +10,10 @@ to load it.
     reading.py      refuse what is no workbook; what all share about cells
     cells.py        read the XML: values and formulas in one pass
     headers.py      which quantity a header or a label names
+    views.py        tables whose epochs run across, or that go on on another sheet
     tables.py       find the tables in the sheets
     labels.py       find the numbers beside labels, and the learning rates that are stated
+    constants.py    find a table's inputs and targets
     rates.py        find a table's learning rate
     columns.py      compare the computed columns
     updates.py      compare the updates of the weights
@@ -20,6 +22,8 @@ to load it.
     parsing.py      a formula's text as an expression over cells
     references.py   what the cells of a formula are in the network
     differences.py  every difference between a formula and the right one, in words
+    helpers.py      a mistake in a column of the student's own
+    repairs.py      a student's own formula with the smallest repair
     mistakes.py     the catalogue of mistakes that people make
     rounding.py     how far a number may be off because numbers were rounded
     quantities.py   the names and formulas that all of these share

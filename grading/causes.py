@@ -6,11 +6,17 @@ not the same from top to bottom, the cause says from which row on, and how to me
 
 import datetime
 import re
+from functools import partial
 
 import numpy as np
+from openpyxl.utils import FORMULAE
 
 from grading import parsing
-from grading.reading import absolute, address_of, shown
+from grading.cells import Formula
+from grading.helpers import in_helper
+from grading.quantities import GIVEN_NAMES
+from grading.reading import absolute, number_in, shown
+from grading.repairs import repaired
 
 LONGEST = 120  # characters of a formula in a sentence
 _SQUARE_OF_MINUS = re.compile(r"(?:^|[(*/,^])\s*-\s*\$?[A-Z]{1,3}\$?\d+\s*\^")
@@ -25,13 +31,15 @@ class Content:
         wrong: which rows are wrong, (rows,).
         explain: an expression → its differences from the right one, a tuple of texts.
         wanted: names of the quantities in the right formula.
+        right: what the formula should be, an expression; None where any of several will do.
         above: whether the column is calculated from the row above, as the weights are.
     """
 
-    def __init__(self, table, reader, name, filling, wrong, explain, wanted, above=False):
+    def __init__(self, table, reader, name, filling, wrong, explain, wanted, right=None,
+                 above=False):  # fmt: skip
         self.table, self.reader, self.name = table, reader, name
         self.filling, self.wrong = filling, wrong
-        self.explain, self.wanted, self.above = explain, wanted, above
+        self.explain, self.wanted, self.right, self.above = explain, wanted, right, above
         self.used = set()  # names of quantities in the formulas that were read
 
     def causes(self, typed):
@@ -47,37 +55,66 @@ class Content:
         kinds = dict.fromkeys(self.filling.form[self.wrong].tolist())
         if [*kinds] == [-1]:
             return None
-        parts = []
+        parts = {}  # text → rows
         for form in kinds:
             rows = self.wrong & self.filling.like(form)
             texts = self._of_form(form, rows) if form >= 0 else typed(rows)
             if texts is None:
                 return None
             if texts:
-                parts.append((rows, texts))
+                parts[texts] = parts.get(texts, np.zeros_like(rows)) | rows
         if not parts:
             return ""
+        parts = [(rows, texts) for texts, rows in parts.items()]
         everywhere = (
             len(parts) == 1 and (self.filling.form == self.filling.form[-1])[self.above :].all()
         )
         if everywhere:
             return parts[0][1]
-        return "; ".join(f"{self._where(rows)}: {text}" for rows, text in parts) + self._mend()
+        return "; ".join(f"{self.where(rows)}: {text}" for rows, text in parts) + self._mend()
+
+    def mended(self, k, cells):
+        """The formula in data row k with the smallest change that makes it right, or None.
+
+        Args:
+            cells: name of a quantity → its address: see `repairs.repaired`.
+        """
+        row, column = self.filling.rows[k], self.filling.column
+        text, sheet = self.table.sheet.formula_text(row, column), self.table.sheet
+        texts = self._differences(k) if text else None
+        if not texts or self.right is None or not sheet.as_in_file:
+            return None
+
+        def read(formula):
+            found = self.reader.read(formula, row, column, k - self.above, self.wanted)
+            return found, self.reader.meanings
+
+        return repaired(Formula(text[1:], row, column), texts, self.right, cells, read)
+
+    @property
+    def unknown(self):
+        """Whether the formulas use cells of which nobody knows what they are."""
+        return any(name.startswith("the ") for name in self.used)
 
     def _of_form(self, form, rows):
         """The differences of one formula, told from the rows in which it stands."""
         ks = np.flatnonzero(rows)
-        first = self._differences(form, ks[0])
+        first = self._differences(ks[0])
         if first is None:
             return None
         texts = [*first]
         if len(ks) > 1:  # in its first row, a reference that moves may still be right
-            texts += [t for t in self._differences(form, ks[1]) or () if t not in first]
+            texts += [t for t in self._differences(ks[1]) or () if t not in first]
             texts = [t for k, t in enumerate(texts) if not _same_but_for_row(t, texts[:k])]
         if not texts:
             return ""
         pitfall = _SQUARE_OF_MINUS.search(self.filling.forms[form].text)
+        if helper := self._helper(ks[0]):
+            text, is_all = helper
+            return text if is_all else "; ".join(texts) + text
         hint = " (in a spreadsheet, −x^2 is (−x)²)" if pitfall else self._pasted(form, ks[0])
+        if self.filling.parsed(form, self.reader.book.names).expression.has(parsing.Choice):
+            hint = " (its IF chooses that here)"
         return "; ".join(texts) + hint + self._moving(form, ks[0], first)
 
     def _pasted(self, form, k):
@@ -89,13 +126,24 @@ class Content:
         for column, name in self.reader.names.items():
             formula = sheet.formulas.get((row, column))
             if formula and column != self.filling.column and parsing.relative(*formula) == theirs:
-                return f" (it is the formula of {name}, in {address_of(row, column)}, copied here)"
+                address = sheet.address(row, column)
+                return f" (it is the formula of {name}, in {address}, copied here)"
         return ""
 
-    def _differences(self, form, k):
+    def _helper(self, k):
+        """Say in which column of the student's own the mistake is: see `helpers.in_helper`."""
+        if self.right is None or self._read(k) is None or not self.reader.inlined:
+            return None
+        return in_helper(self.reader, partial(self._read, k), self.right)
+
+    def _read(self, k, instead=None):
+        """The formula in data row k as an expression, or None."""
         row, column = self.filling.rows[k], self.filling.column
         formula = self.table.sheet.formulas[row, column]
-        expression = self.reader.read(formula, row, column, k - self.above, self.wanted)
+        return self.reader.read(formula, row, column, k - self.above, self.wanted, instead)
+
+    def _differences(self, k):
+        expression = self._read(k)
         if expression is None:
             return None
         self.used |= {symbol.name for symbol in expression.free_symbols}
@@ -107,8 +155,8 @@ class Content:
         start = same[same >= self.above][0]
         if start == k:
             start, k = k, next((other for other in same if other > k), k)
-            texts = self._differences(form, k) or ()
-        before = self._differences(form, start) or ()
+            texts = self._differences(k) or ()
+        before = self._differences(start) or ()
         if start == k or texts == before:
             return ""
         parsed = self.filling.parsed(form, self.reader.book.names)
@@ -128,7 +176,7 @@ class Content:
             mend = f": write {', '.join(map(absolute, moving))}"
         return f" ({', '.join(moving)} moves down with the row{mend})"
 
-    def _where(self, rows):
+    def where(self, rows):
         """Which rows, in words: from AB35 on; in AB7; in AB7 to AB9."""
         first, last = np.flatnonzero(rows)[[0, -1]]
         start, end = self.table.address(self.name, first), self.table.address(self.name, last)
@@ -175,10 +223,30 @@ def not_numbers(table, name, wrong):
     if isinstance(value, (datetime.date, datetime.time)):
         return "a date in place of a number"
     if isinstance(value, str) and value.startswith("#"):
-        return f"the error {shown(value, 20)} in place of a number"
+        return f"the error {shown(value, 20)} in place of a number{_why(table, name, wrong)}"
     if isinstance(value, (int, float)):
         return "a number that is too large"
     return f"text in place of a number: '{shown(value, 20)}'"
+
+
+def _why(table, name, wrong):
+    """What may have led to an error: a function that does not exist, a text in the row."""
+    k = next(k for k in np.flatnonzero(wrong) if table.raw[name][k] is not None)
+    formula = table.sheet.formulas.get((table.rows[k], table.columns[name]))
+    called = set(_CALL.findall(formula.text.upper())) if formula else set()
+    if unknown := sorted(called - FORMULAE - {"_XLFN"}):
+        return f": there is no function {unknown[0]}"
+    texts = [
+        n
+        for n in sorted(GIVEN_NAMES & table.columns.keys())
+        if isinstance(table.raw[n][k], str) and np.isfinite(number_in(table.raw[n][k]))
+    ]
+    if texts:
+        return f": {texts[0]} in {table.address(texts[0], k)} is a text, not a number"
+    return ""
+
+
+_CALL = re.compile(r"(?<![\w.])([A-Z][A-Z0-9.]*)\(")
 
 
 def typed_over(table, name, filling, wrong):

@@ -49,6 +49,8 @@ class Sheet:
 
     Attributes:
         title: its name. hidden: whether a reader of the workbook does not see it.
+        across: whether a row of it is a column in the file, see `views.py`.
+        as_in_file: whether every cell stands where it stands in the file.
         rows: row number → tuple of values, both counted from 1; None for an empty cell.
         formulas: (row, column) → `Formula`.
     """
@@ -56,6 +58,8 @@ class Sheet:
     def __init__(self, title, rows, formulas=None, hidden=False):
         self.title, self.rows, self.hidden = title, rows, hidden
         self.formulas = formulas or {}
+
+    across, as_in_file = False, True
 
     @property
     def name(self):
@@ -66,6 +70,30 @@ class Sheet:
         """What stands in a cell, both counted from 1; None where nothing does."""
         cells = self.rows.get(row, ())
         return cells[column - 1] if 0 < column <= len(cells) else None
+
+    def address(self, row, column, seen_from=None):
+        """(3, 2) → B3, as a formula writes it.
+
+        Args:
+            seen_from: the column in which the formula stands, where that matters.
+        """
+        return f"{get_column_letter(column)}{row}"
+
+    def line(self, row):
+        """The number of a row in the file; the letter of its column where it runs across."""
+        return row
+
+    def line_name(self, row):
+        """What a person calls a row: row 3."""
+        return f"{'column' if self.across else 'row'} {self.line(row)}"
+
+    def column_name(self, column):
+        """What a person calls a column: column B."""
+        return f"column {get_column_letter(column)}"
+
+    def with_formulas(self, formulas):
+        """The same sheet with other formulas."""
+        return Sheet(self.title, self.rows, formulas, self.hidden)
 
     def formula_text(self, row, column):
         """A cell's formula with "=", in its own addresses; None where it has none."""

@@ -28,7 +28,15 @@ from grading.quantities import (
     compile_formulas,
 )
 from grading.reading import shown
-from grading.rounding import ACCEPTED_DIGITS, COARSEST, STORED, propagate, uncertainty
+from grading.rounding import (
+    ACCEPTED_DIGITS,
+    COARSEST,
+    RELATIVE,
+    STORED,
+    coarsest_decimals,
+    propagate,
+    uncertainty,
+)
 
 
 class CheckedTable:
@@ -42,20 +50,23 @@ class CheckedTable:
         uncertainty: column → how far the numbers of `own` may be off.
         wrong: the names of wrong columns, in the order of calculation.
         empty: the names of gradients that are zero within rounding and have no right formula.
+        typed: the names of right columns that have no formula.
+        decimals: to how many decimals rounding is allowed.
     """
 
     def __init__(self, table):
         self.table = table
+        self.decimals = accepted = self._accepted_decimals()
         self.uncertainty = {name: STORED * np.abs(values) for name, values in table.values.items()}
         rounded = False
         for name in COMPUTED_NAMES & table.values.keys():
             stored, self.uncertainty[name] = (
                 self.uncertainty[name],
-                uncertainty(table.values[name]),
+                uncertainty(table.values[name], accepted=accepted),
             )
             rounded |= bool((self.uncertainty[name] > stored).any())
         for name in WEIGHT_NAMES:
-            self.uncertainty[name] = uncertainty(table.values[name], typed=1)
+            self.uncertainty[name] = uncertainty(table.values[name], 1, accepted)
         if rounded:
             for name in CONSTANT_NAMES:
                 values = table.values[name]
@@ -74,9 +85,22 @@ class CheckedTable:
             self.uncertainty[name] = np.where(
                 np.isfinite(cells), self.uncertainty.get(name, 0), distance
             )
-        self.wrong, self.empty = [], []
+        self.wrong, self.empty, self.typed = [], [], []
         if rounded:
             self._allow_for_rounding()
+
+    def _accepted_decimals(self):
+        """To how many decimals rounding is allowed: fewer where all numbers are rounded alike.
+
+        Such a table was copied as it is shown, without its formulas. What its decimals hide
+        cannot be checked.
+        """
+        table = self.table
+        names = (COMPUTED_NAMES | WEIGHT_NAMES) & table.columns.keys()
+        decimals = coarsest_decimals([table.values[name] for name in names])
+        if decimals is None or any((self.filling(name).form >= 0).any() for name in names):
+            return ACCEPTED_DIGITS
+        return decimals
 
     def _allow_for_rounding(self):
         """Widen the tolerance of what is calculated from the table's own rounded cells."""
@@ -176,25 +200,25 @@ def check_column(checked, symbol, reader, recalculate):
         return missing_result()
     got, want = table.values[name], checked.right[name]
     tolerance = checked.tolerance[name] + checked.uncertainty[name]
-    result, wrong = compare(got, want, tolerance, table.checkable)
-    inherited = (
-        ~table.checkable & ~np.isfinite(got) & ~np.isfinite(checked.own_given(symbol)).all(0)
+    result, wrong = _with_inherited(
+        checked, symbol, *compare(got, want, tolerance, table.checkable)
     )
-    if inherited.any():
-        wrong = wrong | inherited
-        result |= {"verdict": "wrong", "rows_wrong": int(wrong.sum())}
     filling = checked.filling(name)
     stale = stale_rows(recalculate(filling), got, tolerance)
     if not wrong.any() and not stale.any():
-        _note_formula(checked, symbol, filling, reader, tolerance)
-        return result
+        wrong = _wrong_by_formula(checked, symbol, filling, reader)
+        if not wrong.any():
+            _note_formula(checked, symbol, filling, reader, tolerance)
+            return result
+        result |= {"verdict": "wrong", "rows_wrong": int(wrong.sum())}
     rows = wrong if wrong.any() else stale
     first = int(rows.argmax())
     result |= describe(table, name, first)
-    cells = {s: table.address(s, first) for s in (*table.columns, *table.cells)}
-    result["expected_formula"] = in_style(
-        expected_formula(FORMULAS[symbol], cells), result["formula"]
-    )
+    here = table.columns[name]
+    cells = {s: table.address(s, first, here) for s in (*table.columns, *table.cells)}
+    content = content_of(checked, symbol, filling, rows, reader)
+    lessons = in_style(expected_formula(FORMULAS[symbol], cells), result["formula"])
+    result["expected_formula"] = content.mended(first, cells) or lessons
     if stale.any() and (not wrong.any() or stale[wrong].all()):
         result |= {"verdict": "wrong", "rows_wrong": int(rows.sum()), "cause": STALE}
     else:
@@ -203,11 +227,46 @@ def check_column(checked, symbol, reader, recalculate):
     return result
 
 
-def _note_formula(checked, symbol, filling, reader, tolerance):
-    """Note a formula that is not the right one, though its numbers are."""
+def _with_inherited(checked, symbol, result, wrong):
+    """Add the rows of a column that are errors because an input, target or weight is none."""
+    broken = ~np.isfinite(checked.own_given(symbol)).all(0)
+    inherited = ~checked.table.checkable & ~np.isfinite(checked.table.values[symbol.name]) & broken
+    if inherited.any():
+        wrong = wrong | inherited
+        count = int(wrong.sum())
+        rows = max(result["rows_checked"], count)
+        result |= {"verdict": "wrong", "rows_wrong": count, "rows_checked": rows}
+    return result, wrong
+
+
+def _wrong_by_formula(checked, symbol, filling, reader):
+    """Rows with a wrong formula that rounding of other columns hides, (rows,).
+
+    A formula calculates with the cells as they are, rounded or not. So another number than
+    the right formula gives from the same cells is no rounding.
+    """
     table, name = checked.table, symbol.name
-    content = content_of(checked, symbol, filling, np.ones(len(table.rows), bool), reader)
+    (right,), _ = checked.calculate(*compile_formula(FORMULAS[symbol]))
+    allowed = checked.uncertainty[name] + RELATIVE * np.abs(right)
+    rows = table.checkable & (filling.form >= 0) & (np.abs(table.values[name] - right) > allowed)
+    content = content_of(checked, symbol, filling, rows, reader)
+    if rows.any() and content.causes(lambda rows: "") and not content.unknown:
+        return rows
+    return np.zeros_like(rows)
+
+
+def _note_formula(checked, symbol, filling, reader, tolerance):
+    """Note a formula that is not the right one, though its numbers are; and typed numbers."""
+    table, name = checked.table, symbol.name
+    everywhere, live = np.ones(len(table.rows), bool), filling.form >= 0
+    content = content_of(checked, symbol, filling, everywhere, reader)
     said = content.causes(lambda rows: "")
+    if live.any() and not live.all():
+        table.notes.append(
+            f"{column_name(name)} has the right numbers, but typed ones in place of formulas: "
+            f"{content.where(~live)}."
+        )
+    checked.typed += [name] * (not live.any())
     if said:
         table.notes.append(
             f"{column_name(name)} has the right numbers here, but another formula: {said}."
@@ -225,7 +284,9 @@ def content_of(checked, symbol, filling, wrong, reader):
     """The `causes.Content` of a computed column."""
     wanted = {s.name for s in FORMULAS[symbol].free_symbols} | GIVEN_NAMES
     explain = partial(differences, symbol=symbol)
-    return Content(checked.table, reader, symbol.name, filling, wrong, explain, wanted)
+    return Content(
+        checked.table, reader, symbol.name, filling, wrong, explain, wanted, FORMULAS[symbol]
+    )
 
 
 def check_constants(checked, reader):
@@ -233,6 +294,7 @@ def check_constants(checked, reader):
     table, results = checked.table, {}
     for name, stated in table.stated.items():
         wrong = ~np.isclose(stated, table.constants[name], rtol=1e-9, atol=0)
+        wrong |= _texts_that_spoil(table, name)
         if not wrong.any():
             continue
         first, filling = int(wrong.argmax()), checked.filling(name)
@@ -241,23 +303,57 @@ def check_constants(checked, reader):
             table, reader, name, filling, wrong, lambda e, s=symbol: constant_differences(e, s),
             {name},
         )  # fmt: skip
-        said = content.causes(lambda rows, n=name: not_numbers(table, n, rows) or "typed numbers")
+        said = content.causes(
+            lambda rows, n=name: (
+                not_numbers(table, n, rows)
+                or _text(table, n, int(rows.argmax()))
+                or "typed numbers"
+            )
+        )
         results[name] = missing_result() | {
             "verdict": "wrong",
             "rows_checked": len(wrong),
             "rows_wrong": int(wrong.sum()),
             **describe(table, name, first),
             "expected_formula": f"{table.constants[name][first]:g}",
-            "cause": said or not_numbers(table, name, wrong)
-            or f"it changes from row to row: it is {table.constants[name][first]:g} in the others",
+            "cause": said or not_numbers(table, name, wrong) or _text(table, name, first)
+            or _other_numbers(content, table.stated[name], table.constants[name][first]),
         }  # fmt: skip
         checked.wrong.append(name)
     return results
 
 
-def check_start(checked, reader):
-    """Check that no first weight is taken from the cell of another: name → result of those."""
-    table, results = checked.table, {}
+def _texts_that_spoil(table, name):
+    """Rows in which an input or target is a text, and what is calculated an error, (rows,)."""
+    columns = [table.raw[n] for n in COMPUTED_NAMES & table.raw.keys()]
+    error = [any(column[k] == "#VALUE!" for column in columns) for k in range(len(table.rows))]
+    return np.array([isinstance(value, str) for value in table.raw[name]]) & np.array(error, bool)
+
+
+def _text(table, name, k):
+    value = table.raw[name][k]
+    return f"text in place of a number: '{shown(value, 20)}'" if isinstance(value, str) else None
+
+
+def _other_numbers(content, stated, right):
+    """Say which other numbers stand in the place of an input or target."""
+    others = stated[content.wrong]
+    steps = np.diff(stated[np.flatnonzero(content.wrong)[0] - 1 :])
+    if len(steps) > 1 and content.wrong[-1] and np.allclose(steps, steps[0]) and steps[0]:
+        return f"filled down as a series, {steps[0]:+g} a row".replace("-", "−")
+    if (others == others[0]).all():
+        return f"{content.where(content.wrong)}: {others[0]:g} in place of {right:g}"
+    return f"it changes from row to row: it is {right:g} in the others"
+
+
+def check_start(checked, reader, stated):
+    """Check the first weights: name → result of those that are not the stated ones.
+
+    Args:
+        stated: name → the numbers beside its labels. Where most first weights are there, the
+            others are mistakes.
+    """
+    table, results = checked.table, _typed_wrong(checked, stated)
     for weight in WEIGHTS:
         filling = checked.filling(weight.name)
         if filling.form[0] < 0:
@@ -275,6 +371,26 @@ def check_start(checked, reader):
                 "cause": f"it starts with {name} of the input block",
             }
     return results
+
+
+def _typed_wrong(checked, stated):
+    """First weights that are not the number beside their label, though the others are."""
+    table = checked.table
+    first = {w.name: table.values[w.name][0] for w in WEIGHTS if stated.get(w.name)}
+    other = [name for name, value in first.items() if value not in stated[name]]
+    if len(first) <= 2 * len(other) or len(first) < len(WEIGHTS) / 2:
+        return {}
+    return {
+        name: missing_result() | {
+            "verdict": "wrong",
+            "rows_checked": 1,
+            "rows_wrong": 1,
+            **describe(table, name, 0),
+            "expected_formula": f"{stated[name][0]:g}",
+            "cause": f"it starts with {first[name]:g}; beside its label is {stated[name][0]:g}",
+        }
+        for name in other if len(set(stated[name])) == 1
+    }  # fmt: skip
 
 
 STALE = (

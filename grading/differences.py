@@ -16,7 +16,7 @@ import numpy as np
 import sympy
 
 import backprop
-from backprop import GIVEN
+from backprop import GIVEN, GRADIENT_SYMBOLS
 from grading.mistakes import ETA, alike, catalogue, rules_at, update_formulas
 from grading.parsing import evaluate
 from grading.quantities import FORMULAS
@@ -35,6 +35,11 @@ def _networks():
 
 
 NETWORKS = _networks()
+# A weight after the update, where a formula takes it too early.
+NETWORKS |= {
+    sympy.Symbol(f"the new {weight}"): NETWORKS[weight] - NETWORKS[ETA] * NETWORKS[slope]
+    for weight, slope in GRADIENT_SYMBOLS.items()
+}
 
 
 @lru_cache(10_000)
@@ -78,7 +83,9 @@ class Node:
 
     def __str__(self):
         if self.kind == "number":
-            return f"{float(self.expression):.6g}"
+            return f"{float(self.expression):.6g}".replace("-", "−")
+        if self.kind == "Pow" and self.parts[0].kind == "number":
+            return f"{self.parts[0]}^({self.parts[1]})"
         return backprop.to_text(self.expression)
 
 
@@ -120,12 +127,24 @@ def _joined(kind, parts):
         flat.insert(0, _number(number))
     if len(flat) == 1:
         return flat[0]
+    if kind == "sum" and (slope := _slope(flat)):
+        return slope
     ufunc = np.add if kind == "sum" else np.multiply
     with np.errstate(all="ignore"):
         value = ufunc.reduce([p.value for p in flat])
     if kind == "sum" and flat[0].kind == "number" and number < 0:
         flat = [*flat[1:], flat[0]]  # a − 1 and not −1 + a
     return Node(kind, flat, operation(*[p.expression for p in flat], evaluate=False), value)
+
+
+def _slope(terms):
+    """a − a² as a·(1 − a), as the lesson has it; None for other sums."""
+    if len(terms) == 2 and terms[0].kind == "symbol" and terms[1].kind == "product":
+        a, square = terms
+        if _is_minus(square.parts[0]) and close(square.value, -(a.value**2)):
+            rest = _joined("sum", [_number(1), _joined("product", [_number(-1), a])])
+            return _joined("product", [a, rest])
+    return None
 
 
 def _number(value):
@@ -164,6 +183,9 @@ class _Comparison:
             options.append(_added([(RULE, [rounding]), self(ours.parts[0], right, depth)]))
         if close(ours.value, -right.value):
             options.append((SIGN, [(FLIPPED, right)]))
+        if (ours.kind, right.kind) == ("Pow", "exp") and close(ours.parts[1].value,
+                                                               right.parts[0].value):  # fmt: skip
+            options.append((RULE, [("{} in place of e", ours.parts[0])]))
         for text, _, value in _rules(right.expression):
             if close(ours.value, value):
                 options.append((RULE, [(text,)]))
@@ -290,6 +312,9 @@ def say(text, *parts):
         parts = parts[:1]
     elif text == FLIPPED:
         return _flipped(*parts)
+    elif len(parts) == 2 and parts[0].kind == "number" and parts[0].expression < 0:
+        if parts[1].kind == "product" and _is_minus(parts[1].parts[0]):  # −0.3 in place of −t1
+            parts = [_joined("product", [_number(-1), part]) for part in parts]
     return text.format(*parts)
 
 
@@ -434,6 +459,8 @@ def differences(ours, symbol):
         return ()
     for what, mistaken in _known_mistakes(symbol):
         if close(found, mistaken):
+            if any(p.is_Pow and p.exp == 1 for p in sympy.preorder_traversal(ours)):
+                return ("the exponent 1 in place of −1",)  # POWER(1 + EXP(-h), 1)
             return (what,)
     for name, numbers in NETWORKS.items():
         for factor, text in ((numbers, "forgotten"), (1 / numbers, "one too many")):
@@ -483,6 +510,7 @@ def _cheapest(ours, *rights):
     said = []
     for text in dict.fromkeys(texts):
         symbol = text.rpartition(" in place of ")[2]
-        once = symbol in places and counts[text] == 1 < places[symbol]
-        said.append(text + ", once" * once)
+        some = symbol in places and counts[text] < places[symbol]
+        times = {1: ", once", 2: ", twice"}.get(counts[text], "")
+        said.append(text + times * some)
     return tuple(said)

@@ -25,20 +25,20 @@ class Filling:
     def __init__(self, sheet, rows, column):
         self.sheet, self.rows, self.column = sheet, rows, column
         self.forms, self.form = [], np.full(len(rows), -1)
-        known, guess = {}, None
+        known, guess, form = {}, None, -1
         for k, row in enumerate(rows):
             formula = sheet.formulas.get((row, column))
             if formula is None:
                 continue
             key = formula[1:] if formula.row != row else None  # it shares another cell's formula
             if guess and not key and guess(row) == formula.text:
-                self.form[k] = self.form[k - 1]
+                self.form[k] = form
                 continue
             relative = parsing.relative(*formula)
             if relative not in known:
                 known[relative] = len(self.forms)
                 self.forms.append(formula)
-            self.form[k] = known[relative]
+            self.form[k] = form = known[relative]
             guess = _continuation(formula) if not key else None
 
     def parsed(self, form, names):

@@ -9,26 +9,28 @@ LONGEST = 40  # characters of a header
 # What a header may say, once it has only small letters and digits: see `_plain`.
 _LOSS = "e|err|error|loss|cost|j"
 _TOTAL = "t|tot|total"
-_GRADIENT = "grad(?:ient)?|nabla|g"
+_GRADIENT = "grad(?:ient)?|nabla|partial|g"
+_WEIGHT = "w(?:eight)?"
+_ACTIVATION = "a|out|act|activation|sigma|sigmoid|sig|s"
 HEADERS = [
-    ("epoch", "epochs?|iteration|iter|step"),
-    ("eta", "eta|lr|learningrate|learnrate|rate|alpha"),
+    ("epoch", "(?:epochs?|iteration|iter|step)(?:no|nr|number)?|nr"),
+    ("eta", "eta|lr|learningrate|learnrate|rate|alpha|stepsize"),
     (r"t\1", r"(?:t|y|target|targeto|targ)([12])"),
     (r"i\1", r"(?:i|x|in|input|inp)([12])"),
-    (r"w\1", r"w(?:eight)?([1-8])"),
-    (r"h\1", r"(?:neth|inh|zh|h)([12])"),
-    (r"a_h\1", r"(?:a|out|act|activation|sigma|sigmoid|sig|s)h([12])"),
-    (r"o\1", r"(?:neto|ino|zo|o)([12])"),
-    (r"a_o\1", r"(?:a|out|act|activation|sigma|sigmoid|sig|s)o([12])"),
+    (r"w\1", rf"{_WEIGHT}([1-8])"),
+    (r"\1\2", r"(?:net|in|z)?([ho])([12])"),
+    (r"\1\2", r"([ho])([12])(?:net|in)"),
+    (r"a_\1\2", rf"(?:{_ACTIVATION})([ho])([12])"),
+    (r"a_\1\2", rf"([ho])([12])(?:{_ACTIVATION})"),
     (r"E\1", rf"(?:{_LOSS})o?([12])"),
-    ("E_total", rf"(?:{_LOSS})(?:{_TOTAL})?|(?:total|tot|sum)(?:{_LOSS})"),
-    (r"∂E/∂w\1", rf"(?:d?(?:{_LOSS})(?:{_TOTAL})?d?|d|(?:{_GRADIENT})(?:of)?)w([1-8])"),
-    (r"∂E/∂w\1", rf"w([1-8])(?:{_GRADIENT})"),
-    (r"∂E/∂w\1", rf"delta(?:{_LOSS})(?:{_TOTAL})?deltaw([1-8])"),
+    ("E_total", rf"(?:{_LOSS})(?:{_TOTAL})?|(?:total|tot|sum|sumof)(?:{_LOSS})s?"),
+    (r"∂E/∂w\1", rf"(?:d?(?:{_LOSS})(?:{_TOTAL})?d?|d|(?:{_GRADIENT})(?:of)?){_WEIGHT}([1-8])"),
+    (r"∂E/∂w\1", rf"{_WEIGHT}([1-8])(?:{_GRADIENT})"),
+    (r"∂E/∂w\1", rf"delta(?:{_LOSS})(?:{_TOTAL})?delta{_WEIGHT}([1-8])"),
 ]
 SIGNS = {
     "∂": "d", "Δ": "delta", "δ": "d", "ð": "d", "∇": "nabla", "σ": "sigma", "α": "alpha",
-    "η": "eta", "ͷ": "eta", "ƞ": "eta", "ɳ": "eta", "ŋ": "eta",
+    "ŷ": "ao", "η": "eta", "ͷ": "eta", "ƞ": "eta", "ɳ": "eta", "ŋ": "eta",
 }  # fmt: skip
 # Greek and Cyrillic letters that look like Latin ones, and letters that are no accents.
 LOOK_ALIKE = str.maketrans(
@@ -45,7 +47,7 @@ WORDS = {
     "error": "fehler erreur hata errore erro fout verlust perte perdida kayip",
     "total": "gesamt ges totale toplam totaal summe",
     "totalerror": "gesamtfehler",
-    "learningrate": "lernrate taux tasa taxa ogrenmeorani leersnelheid",
+    "learningrate": "lernrate taux tasa taxa tasadeaprendizaje ogrenmeorani leersnelheid",
     "epoch": "epoche epoque devir adim durchlauf schritt epoca iteracion",
     "grad": "gradyan gradiente ableitung derivee turev",
 }
@@ -75,14 +77,19 @@ def canonical_name(text):
     return _canonical_name(text) if isinstance(text, str) and len(text) <= LONGEST else None
 
 
-@lru_cache(1000)
+@lru_cache(50_000)  # a sheet is searched several times
 def _canonical_name(text):
     text, _, formula = _latin(text).partition("=")  # a_h1 = σ(h1)
     if re.fullmatch(r"[\d.,\s]+", formula):  # η = 0.5 is no header
         return None
     if re.search(r"['’′+]", text):  # σ'(h1) and w1⁺ are other quantities
         return None
-    for plain in (_plain(text), _plain(re.sub(r"[(\[].*", "", text))):  # t1 (target)
+    before, _, inside = re.sub(r"\[", "(", text).partition("(")  # t1 (target)
+    if re.match(r"\s*1\s*[-−–]", inside):  # a_h1·(1 − a_h1)
+        return None
+    if (name := _plain(inside)) in ("epoch", "eta"):  # t (epoch)
+        return name
+    for plain in (_plain(text), _plain(before)):
         kind = next((kind for kind in KINDS if plain.startswith(kind)), "")
         for candidate in (plain, plain.removeprefix(kind)):
             for name, pattern in HEADERS:

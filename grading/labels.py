@@ -15,7 +15,7 @@ from backprop import INPUTS, TARGETS
 from grading.cells import Sheet
 from grading.filling import parse
 from grading.headers import canonical_name
-from grading.reading import address_of, number_in, on_sheet
+from grading.reading import number_in, on_sheet
 from grading.tables import FEWEST_NAMES
 
 DIRECTIONS = {  # where the number stands: (rows down, columns to the right), the likeliest first
@@ -90,11 +90,29 @@ class Labels:
         groups = []
         for group in (INPUTS, TARGETS):
             names = [s.name for s in group if s.name not in table.values]
-            if names:
-                groups.append(self._readings(table, names, order[:1] if hits else order))
-        readings = [{k: v for one in chosen for k, v in one.items()}
-                    for chosen in itertools.product(*groups)]  # fmt: skip
-        return readings
+            if names and not hits:
+                groups.append(self._readings(table, names, order))
+            elif names:
+                groups += [self._options(table, name, order) for name in names]
+        return [{k: v for one in chosen for k, v in one.items()}
+                for chosen in itertools.product(*groups)]  # fmt: skip
+
+    def _options(self, table, name, order):
+        """The readings of one name, where formulas show the direction of most.
+
+        It has more than one where no formula refers to any of the numbers around its label.
+        """
+        used, options = referenced(self.book, table), {}
+        for label in self.around(table):
+            if label.name == name:
+                directions = [d for d in order if d in label.numbers]
+                known = [d for d in directions if _place(label, d) in used]
+                for direction in known[:1] or directions:
+                    address, value = _cell(table, label, direction)
+                    options.setdefault(value, (bool(known), {name: (address, value)}))
+        if any(known for known, _ in options.values()):
+            options = {value: option for value, option in options.items() if option[0]}
+        return [reading for _, reading in options.values()] or [{}]
 
     def _readings(self, table, names, order):
         """The readings of a group of names: one a direction that has a number for each."""
@@ -129,8 +147,8 @@ def _cell(table, label, direction):
 
 def address_on(table, sheet, row, column):
     """The address of a cell as a formula on the table's sheet writes it."""
-    address = address_of(row, column)
-    return address if sheet is table.sheet else on_sheet(sheet.title, address)
+    address = sheet.address(row, column)
+    return address if sheet is table.sheet or "!" in address else on_sheet(sheet.title, address)
 
 
 def _labels(sheet, headers):
@@ -223,7 +241,9 @@ def stated_rates(table, labels, alone):
         for column, text in enumerate(row, start=1):
             short = isinstance(text, str) and len(text) < LONGEST_TEXT
             if short and (found := _RATE.search(text)):
-                stated = Stated(number_in(found[1]), f"the text in {address_of(number, column)}")
+                stated = Stated(
+                    number_in(found[1]), f"the text in {table.sheet.address(number, column)}"
+                )
                 (above if column in span else beside).append(stated)
     if found := _RATE.search(table.sheet.title):
         above.append(Stated(number_in(found[1]), "the sheet's name"))

@@ -80,6 +80,21 @@ def _square_inside(node):
     return [(node.base, sympy.Add(*squares))]
 
 
+def _square_one(node):
+    """t − a² or a − t² for (t − a)²: only one term is squared, whatever the order."""
+    for term in node.base.args:
+        rest = sympy.Add(*(other for other in node.base.args if other is not term))
+        size = _unsigned(term)
+        yield size, _unsigned(rest) - size**2
+
+
+def _products_exchanged(node):
+    """(i1 + i2)·(w1 + w2) for i1·w1 + i2·w2."""
+    if all(term.is_Mul and len(term.args) == 2 for term in node.args) and len(node.args) == 2:
+        (a, b), (c, d) = (sorted(term.args, key=str) for term in node.args)
+        yield ((a + c) * (b + d), node), (a + c) * (b + d)
+
+
 def _unsigned(term):
     """−x → x."""
     return -term if term.as_coeff_Mul()[0] < 0 else term
@@ -96,6 +111,7 @@ NODES = {  # where a rule applies
     "whole": lambda n: False,  # the whole formula only
     "symbol": lambda n: n.is_Symbol,
     "sum": lambda n: n.is_Add,
+    "sum of products": lambda n: n.is_Add and all(a.is_Mul for a in n.args),
     "product": lambda n: n.is_Mul,
     "product of two": lambda n: n.is_Mul and len(n.args) == 2 and all(a.is_Symbol for a in n.args),
     "half": lambda n: (
@@ -123,6 +139,8 @@ RULES = (  # where, what happened, node → what it happened to and the mistaken
     ("square", "the square is forgotten", lambda n: [(n, n.base)]),
     ("square", "doubled in place of squared", lambda n: [(n, 2 * n.base)]),
     ("square of a sum", "the squares of the terms in place of the square of {}", _square_inside),
+    ("square of a sum", "only {} is squared", _square_one),
+    ("sum of products", "{} in place of {}", _products_exchanged),
     ("half", "multiplied by 2 in place of ½", lambda n: [(n, 4 * n)]),
     ("exponential", "the minus in the exponent is forgotten", lambda n: [(n, 1 / n)]),
     ("exponential", "the exponential is forgotten", lambda n: [(n, n.args[0])]),

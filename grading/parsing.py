@@ -20,7 +20,8 @@ from grading.rounding import ACCEPTED_DIGITS
 LONGEST = 2000  # characters; a formula of this network has about 150
 WIDEST = 200  # cells of a range that is written out
 
-PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "^": 3}
+PRECEDENCE = {"=": 0, "<>": 0, "<": 0, "<=": 0, ">": 0, ">=": 0}  # how tight they bind
+PRECEDENCE |= {"+": 1, "-": 1, "*": 2, "/": 2, "^": 3}
 
 
 class Unknown(Exception):
@@ -143,7 +144,7 @@ class _Parser:
                 break
             self.tokens.pop()
             right = self.expression(PRECEDENCE[operator] + 1)
-            left = combine(operator, self.one(left), self.one(right))
+            left = combine(operator, left, right)
         return left
 
     def signed(self):
@@ -151,11 +152,11 @@ class _Parser:
         if self.next_is("OPERATOR-PREFIX"):
             sign = self.tokens.pop().value
             value = self.signed()
-            return negative(self.one(value)) if sign == "-" else value
+            return each(negative, value) if sign == "-" else value
         value = self.operand()
         while self.next_is("OPERATOR-POSTFIX"):
             self.tokens.pop()
-            value = combine("/", self.one(value), sympy.Integer(100))
+            value = combine("/", value, sympy.Integer(100))
         return value
 
     def operand(self):
@@ -168,6 +169,8 @@ class _Parser:
             return self.function(token.value.rstrip("(").upper().removeprefix("_XLFN."))
         if token.type == "OPERAND" and token.subtype == "NUMBER":
             return number(token.value)
+        if token.type == "OPERAND" and token.subtype == "TEXT" and token.value == '""':
+            return sympy.nan  # an empty cell has no number, and equals it
         if token.type == "OPERAND" and token.subtype == "RANGE":
             return self.range(token.value)
         raise Unknown(token.value)
@@ -236,8 +239,32 @@ def negative(value):
     return -value if value.is_Number else sympy.Mul(-1, value, evaluate=False)
 
 
+def each(function, *values):
+    """Apply a function to expressions; to ranges of one size cell by cell.
+
+    Raises:
+        Unknown: ranges of unlike sizes.
+    """
+    sizes = {len(value) for value in values if isinstance(value, list)}
+    if not sizes:
+        return function(*values)
+    if len(sizes) > 1:
+        raise Unknown("ranges of unlike sizes")
+    (size,) = sizes
+    lists = [value if isinstance(value, list) else [value] * size for value in values]
+    found = [function(*items) for items in zip(*lists)]
+    return found if size > 1 else found[0]
+
+
 def combine(operator, left, right):
+    """Put an operator between two values."""
+    return each(lambda a, b: _combine(operator, a, b), left, right)
+
+
+def _combine(operator, left, right):
     """Put an operator between two expressions, and simplify nothing."""
+    if operator in COMPARISONS:
+        return Compared(sympy.Symbol(operator), left, right)
     if operator == "+":
         return sympy.Add(left, right, evaluate=False)
     if operator == "-":
@@ -266,6 +293,15 @@ def _exp(argument):
     return sympy.exp(argument, evaluate=False)
 
 
+def _average(*lists):
+    values = [a for one in lists for a in one]
+    return _combine("/", _fold(sympy.Add)(values), sympy.Integer(len(values)))
+
+
+Compared = sympy.Function("Compared")  # of an operator and two values: 1 or 0
+Choice = sympy.Function("Choice")  # of a condition and two values, as IF
+COMPARISONS = {"=": np.equal, "<>": np.not_equal, "<": np.less, "<=": np.less_equal,
+               ">": np.greater, ">=": np.greater_equal}  # fmt: skip
 Rounded = sympy.Function("Rounded")  # of a value and a number of decimals
 
 
@@ -274,8 +310,10 @@ def _rounded(value, digits):
     return value if digits >= ACCEPTED_DIGITS else Rounded(value, digits)
 
 
-OF_LISTS = {"SUM", "PRODUCT", "SUMPRODUCT"}
+OF_LISTS = {"SUM", "PRODUCT", "SUMPRODUCT", "AVERAGE"}
 FUNCTIONS = {
+    "AVERAGE": _average,
+    "IF": lambda condition, a, b=sympy.S.Zero: Choice(condition, a, b),
     "SUM": _fold(sympy.Add),
     "PRODUCT": _fold(sympy.Mul),
     "SUMPRODUCT": _sum_of_products,
@@ -302,8 +340,25 @@ def replace(expression, symbols):
     if not expression.args:
         return expression
     arguments = [replace(argument, symbols) for argument in expression.args]
-    if expression.func is Rounded:
-        return Rounded(*arguments)
+    if expression.func in (Rounded, Compared, Choice):
+        return expression.func(*arguments)
+    return expression.func(*arguments, evaluate=False)
+
+
+def decide(expression, values):
+    """An expression without its IFs: the branch that the values choose.
+
+    Args:
+        values: a dict, symbol → number.
+    """
+    if not expression.has(Choice):
+        return expression
+    if expression.func is Choice:
+        condition, yes, no = expression.args
+        return decide(yes if evaluate(condition, values) else no, values)
+    arguments = [decide(argument, values) for argument in expression.args]
+    if expression.func in (Rounded, Compared):
+        return expression.func(*arguments)
     return expression.func(*arguments, evaluate=False)
 
 
@@ -320,6 +375,9 @@ def evaluate(expression, values):
         return values[expression]
     if expression.is_Number:
         return float(expression)
+    if expression.func is Compared:
+        return _compared(*(evaluate(argument, values) for argument in expression.args[1:]),
+                         COMPARISONS[expression.args[0].name])  # fmt: skip
     arguments = [evaluate(argument, values) for argument in expression.args]
     if expression.is_Add:
         return reduce(np.add, arguments)
@@ -330,6 +388,12 @@ def evaluate(expression, values):
     return _UFUNCS[expression.func](*arguments)
 
 
+def _compared(left, right, comparison):
+    """Whether a comparison is true; an empty cell equals an empty text."""
+    empty = np.isnan(left) & np.isnan(right)
+    return np.where(empty, comparison(0, 0), comparison(left, right)).astype(float)
+
+
 def _power(base, exponent):
     if np.ndim(exponent) == 0 and exponent == -1:
         return 1 / np.asarray(base, float)
@@ -337,6 +401,7 @@ def _power(base, exponent):
 
 
 _UFUNCS = {
+    Choice: lambda condition, a, b: np.where(np.asarray(condition) != 0, a, b),
     Rounded: lambda a, digits: np.round(a, int(digits)),
     sympy.exp: np.exp,
     sympy.Abs: np.abs,

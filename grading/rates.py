@@ -8,7 +8,6 @@ from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
-from openpyxl.utils import get_column_letter
 
 from backprop import GRADIENT_SYMBOLS, WEIGHTS
 from grading.differences import close, values
@@ -50,8 +49,8 @@ def learning_rate(updates, reader, candidates):
     if "eta" in table.columns and len(table.rows) > 1:
         eta = table.values["eta"][:-1]
         other = inferred if count > updates.right(eta, STORED * np.abs(eta)) else None
-        column = get_column_letter(table.columns["eta"])
-        return Rate(eta, STORED * np.abs(eta), f"column {column}", False, other)
+        source = table.sheet.column_name(table.columns["eta"])
+        return Rate(eta, STORED * np.abs(eta), source, False, other)
     read = [(updates.right(one.eta, STORED * one.eta), one) for one in candidates if one.eta >= 0]
     used = referenced_rate(updates, reader)
     if used and not used.in_cell and read:  # typed in the formulas, though the sheet states one

@@ -34,23 +34,7 @@ def look_at_container(path):
     Raises:
         Unreadable: what is wrong with it.
     """
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise Unreadable("It cannot be opened: it is no file.")
-    try:
-        with open(path, "rb") as file:
-            start = file.read(8)
-            if start == bytes.fromhex("D0CF11E0A1B11AE1"):  # an OLE container
-                locked = "EncryptedPackage".encode("utf-16-le") in start + file.read(UNPACKED_BYTES)
-                if locked:
-                    raise Unreadable(
-                        "It is encrypted: open it with its password, save it without, "
-                        "and check again."
-                    )
-                raise Unreadable(f"It is an old .xls file: {RESAVE}.")
-    except OSError as error:
-        raise Unreadable(f"It cannot be opened: {error.strerror}.") from None
-    if not start:
-        raise Unreadable("The file is empty.")
+    _look_at_start(path)
     if not zipfile.is_zipfile(path):
         raise Unreadable(f"It is not an .xlsx workbook, whatever its name says: {RESAVE}.")
     with zipfile.ZipFile(path) as archive:
@@ -74,6 +58,26 @@ def look_at_container(path):
     if any(name.startswith("xl/externalLinks/") for name in names):
         notes.append("it links to other files; they were not opened")
     return notes
+
+
+def _look_at_start(path):
+    """Refuse what cannot be opened, what is empty, and the two kinds of OLE containers."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise Unreadable("It cannot be opened: it is no file.")
+    try:
+        with open(path, "rb") as file:
+            start = file.read(8)
+            if start == bytes.fromhex("D0CF11E0A1B11AE1"):  # an OLE container
+                if "EncryptedPackage".encode("utf-16-le") in start + file.read(UNPACKED_BYTES):
+                    raise Unreadable(
+                        "It is encrypted: open it with its password, save it without, "
+                        "and check again."
+                    )
+                raise Unreadable(f"It is an old .xls file: {RESAVE}.")
+    except OSError as error:
+        raise Unreadable(f"It cannot be opened: {error.strerror}.") from None
+    if not start:
+        raise Unreadable("The file is empty.")
 
 
 def read_workbook(path):

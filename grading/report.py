@@ -53,8 +53,8 @@ def results_table(results):
     """All verdicts as a DataFrame: a row for each column of a table, and for each answer.
 
     Its columns are file, file_verdict, sheet, header_row, eta, eta_source, column, the keys
-    of `columns.missing_result`, unchecked (of the table) and notes (of the file). A file that
-    could not be checked has one row, with the reason as its cause.
+    of `columns.missing_result`, unchecked (of the table), notes (of the file) and header_column.
+    A file that could not be checked has one row, with the reason as its cause.
     """
     lines = []
     for result in results:
@@ -78,6 +78,7 @@ def results_table(results):
         *missing_result(),
         "unchecked",
         "notes",
+        "header_column",
     ]
     return pd.DataFrame(lines, columns=keys).astype(
         {key: "Int64" for key in ("header_row", "rows_checked", "rows_wrong")}
@@ -107,7 +108,10 @@ def _table_as_text(table):
     }
     rows = max(c["rows_checked"] for c in columns.values())
     rate = "η unknown" if table["eta"] is None else f"η = {table['eta']:g} ({table['eta_source']})"
-    yield f"  {table['sheet']}, header in row {table['header_row']}, {rows} rows, {rate}"
+    header, lines = f"row {table['header_row']}", "rows"
+    if table["header_column"]:
+        header, lines = f"column {table['header_column']}", "columns"
+    yield f"  {table['sheet']}, header in {header}, {rows} {lines}, {rate}"
     yield f"    right: {len(by_verdict['right'])} of {len(columns)} columns"
     for verdict, what in (("missing", "missing"), ("unchecked", "not checked")):
         if by_verdict[verdict]:

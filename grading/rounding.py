@@ -25,13 +25,25 @@ def _digits(value):
     return len(number.digits), max(0, -number.exponent)
 
 
-def uncertainty(values, typed=0):
+def coarsest_decimals(columns):
+    """How many decimals all numbers of some columns have at most.
+
+    Returns:
+        The number; None where they have `ACCEPTED_DIGITS` or more, or none at all.
+    """
+    finite = np.concatenate([values[np.isfinite(values)] for values in columns])
+    decimals = max((_digits(value)[1] for value in finite if value), default=0)
+    return decimals if 0 < decimals < ACCEPTED_DIGITS else None
+
+
+def uncertainty(values, typed=0, accepted=ACCEPTED_DIGITS):
     """How far each stored number of a column may be from the number that was calculated.
 
     Args:
         values: float array (rows,).
         typed: how many rows, from the top, may hold numbers that somebody typed. Such a
             number with few digits is exact, not rounded.
+        accepted: to how many decimals rounding is allowed.
 
     Returns:
         Float array (rows,).
@@ -42,7 +54,7 @@ def uncertainty(values, typed=0):
     digits, decimals = counts.max(0)
     rounding = np.zeros(len(values))
     if decimals <= ROUNDED_DIGITS:
-        rounding += 0.5 * 10.0 ** -max(decimals, ACCEPTED_DIGITS)
+        rounding += 0.5 * 10.0 ** -max(decimals, accepted)
     if digits <= ROUNDED_DIGITS:
         leading = np.floor(np.log10(np.where(sizes > 0, sizes, 1))) + 1
         rounding = np.maximum(rounding, 0.5 * 10.0 ** (leading - max(digits, ACCEPTED_DIGITS)))

@@ -101,45 +101,74 @@ def write(path, network, columns, formulas=None, order=COLUMNS, at=(0, 0), heade
     Returns:
         The path.
     """
-    templates = {
-        symbol.name: formula if isinstance(formula, str) else backprop.to_excel(formula)
-        for symbol, formula in _with_mistakes(formulas).items()
-    }
-    slopes = {weight.name: symbol.name for weight, symbol in GRADIENT_SYMBOLS.items()}
     top, left = at
     book = xlsxwriter.Workbook(path)
     page = book.add_worksheet()
-    rate_cell = None
-    if eta == "title":
-        page.write(top - 1, left, f"Training with lr = {network.learning_rate}")
-    elif eta:
-        label, row, column = {
-            "beside": ("learning rate", max(top - 2, 0), left + len(order) + 2),
-            "above": ("η", top - 2, left),
-        }[eta]
-        page.write_row(row, column, (label, network.learning_rate))
-        rate_cell = xl_rowcol_to_cell(row, column + 1, True, True)
+    rate_cell = _write_rate(page, network.learning_rate, eta, at, len(order))
     for column, name in enumerate(order, start=left):
         page.write(top, column, (header or {}).get(name, name))
-    for k in range(len(columns["w1"])):
-        above, here = (
-            {name: xl_rowcol_to_cell(row, column) for column, name in enumerate(order, start=left)}
-            for row in (top + k, top + 1 + k)
-        )
-        for column, name in enumerate(order, start=left):
-            value, formula = stored(columns[name][k]), None
-            if live and name in templates and _names(templates[name]) <= here.keys():
-                formula = templates[name].format(**here)
-            elif live and k and rate_cell and slopes.get(name) in above:
-                formula = f"{above[name]}-{rate_cell}*{above[slopes[name]]}"
-            if formula:
-                page.write_formula(top + 1 + k, column, "=" + formula.lstrip("="), None, value)
-            else:
-                page.write(top + 1 + k, column, value)
+    cells = [
+        {name: xl_rowcol_to_cell(row, column) for column, name in enumerate(order, start=left)}
+        for row in range(top, top + 1 + len(columns["w1"]))
+    ]
+    _write_rows(page, columns, cells, *((_templates(formulas), rate_cell) if live else ({}, None)))
     if touch:
         touch(book, page)
     book.close()
     return path
+
+
+def _templates(formulas):
+    """The formula of every computed column, right or mistaken, with names in braces."""
+    return {
+        symbol.name: formula if isinstance(formula, str) else backprop.to_excel(formula)
+        for symbol, formula in _with_mistakes(formulas).items()
+    }
+
+
+def _write_rate(page, rate, eta, at, width):
+    """Write η where `write` says: the absolute address of its cell, or None without one."""
+    top, left = at
+    if eta is None:
+        return None
+    if eta == "title":
+        page.write(top - 1, left, f"Training with lr = {rate}")
+        return None
+    label, row, column = {
+        "beside": ("learning rate", max(top - 2, 0), left + width + 2),
+        "above": ("η", top - 2, left),
+    }[eta]
+    page.write_row(row, column, (label, rate))
+    return xl_rowcol_to_cell(row, column + 1, True, True)
+
+
+def _write_rows(page, columns, cells, templates, rate_cell):
+    """Write the rows below the header: a formula where there is one, else the number.
+
+    Args:
+        cells: for the header's row and each below it, a dict, column name → address.
+    """
+    for k, (above, here) in enumerate(zip(cells, cells[1:])):
+        updates = _update_formulas(above, rate_cell) if k else {}
+        for name, cell in here.items():
+            value, formula = stored(columns[name][k]), updates.get(name)
+            if name in templates and _names(templates[name]) <= here.keys():
+                formula = templates[name].format(**here)
+            if formula:
+                page.write_formula(cell, "=" + formula.lstrip("="), None, value)
+            else:
+                page.write(cell, value)
+
+
+def _update_formulas(above, rate_cell):
+    """The formulas of a row's weights, name → text, over the addresses of the row above."""
+    if not rate_cell:
+        return {}
+    return {
+        weight.name: f"{above[weight.name]}-{rate_cell}*{above[slope.name]}"
+        for weight, slope in GRADIENT_SYMBOLS.items()
+        if weight.name in above and slope.name in above
+    }
 
 
 def stored(value):

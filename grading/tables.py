@@ -8,6 +8,7 @@ import re
 
 import numpy as np
 
+from backprop import SIGMOIDS
 from grading.headers import canonical_name
 from grading.quantities import (
     COMPUTED_NAMES,
@@ -15,10 +16,11 @@ from grading.quantities import (
     GIVEN_NAMES,
     WEIGHT_NAMES,
 )
-from grading.reading import absolute, address_of, number_in
+from grading.reading import absolute, number_in, on_sheet, shown
 
 FEWEST_NAMES = 8  # in a header row
 FEWEST_NUMBERS = 3  # in a row below a table's header that may belong to it
+MOST_NUMBERS = 0.6  # of the cells in a row of labels, each with a number beside it
 LARGEST = 1e100  # a weight or input beyond it is no number to calculate with
 
 
@@ -35,6 +37,7 @@ def find_headers(sheet):
         if len(named) < FEWEST_NAMES:
             continue
         named = [(c, name) for c, name in named if not _is_label(sheet, number, c)]
+        named = _told_apart(row, named)
         found = {}
         for k, (column, name) in enumerate(named):
             if name in found:
@@ -53,6 +56,25 @@ def find_headers(sheet):
         ):
             headers.append((number, found))
     return headers
+
+
+def _told_apart(row, named):
+    """Columns that share a name for want of a longer one: net h1 and h1; E, E and E.
+
+    Args:
+        row: the header's texts. named: a list of (column, canonical name).
+    """
+    columns = {name: [c for c, other in named if other == name] for _, name in named}
+    told = {}
+    for neuron in SIGMOIDS.values():
+        pair = columns.get(neuron.name, [])
+        bare = [c for c in pair if row[c - 1].strip().lower() == neuron.name]
+        if len(pair) == 2 and len(bare) == 1 and f"a_{neuron}" not in columns:
+            told[bare[0]] = f"a_{neuron}"
+    losses = columns.get("E_total", [])
+    if len(losses) == 3 and not {"E1", "E2"} & columns.keys():
+        told |= dict(zip(losses, ("E1", "E2", "E_total")))
+    return [(c, told.get(c, name)) for c, name in named]
 
 
 def _is_label(sheet, row, column):
@@ -96,7 +118,7 @@ class Table:
             del self.columns["eta"]
         for name in sorted(CONSTANT_NAMES):
             if name in columns and all(cell is None for cell in self.raw[name][1:]) and self.rows:
-                address = address_of(self.rows[0], self.columns.pop(name))
+                address = self.sheet.address(self.rows[0], self.columns.pop(name))
                 self.set_in_all_rows(name, address, self.values[name][0])
 
     def _data_rows(self, last_row):
@@ -114,16 +136,19 @@ class Table:
                     left_out.append(row)
                 elif self._is_counted(row):
                     only_counted.append(row)
+            elif self._is_block_of_labels(row):
+                self.notes.append(f"{self._lines([row])} was taken for labels and left out.")
             elif found and self._looks_apart(row, found) and self._is_summary(row, found):
-                self.notes.append(f"Row {row} was taken for a summary and left out.")
+                self.notes.append(f"{self._lines([row])} was taken for a summary and left out.")
             else:
                 found.append(row)
         if only_counted:
             sentences = self.unchecked if len(only_counted) > len(found) else self.notes
-            sentences.append(f"{_rows(only_counted)}: an epoch number and nothing else.")
+            sentences.append(f"{self._lines(only_counted)}: an epoch number and nothing else.")
         if left_out:
             self.unchecked.append(
-                f"{_rows(left_out)} could not be checked: most weights and inputs are missing."
+                f"{self._lines(left_out)} could not be checked: "
+                "most weights and inputs are missing."
             )
         return found
 
@@ -141,6 +166,13 @@ class Table:
         if "epoch" in self.columns:
             return not self._is_counted(row)
         return bool(found) and row - found[-1] > 1
+
+    def _is_block_of_labels(self, row):
+        """Whether a row holds labels with their numbers, below a table: i1, 0.05, i2, 0.1."""
+        texts = [self.sheet.value(row, column) for column in self.columns.values()]
+        labels = sum(canonical_name(text) is not None for text in texts)
+        numbers = np.isfinite([number_in(text) for text in texts]).sum()
+        return labels > self._is_counted(row) and numbers <= MOST_NUMBERS * len(texts)
 
     def _is_summary(self, row, found):
         """Whether a row's weights are the averages, sums and so on of those above."""
@@ -196,24 +228,47 @@ class Table:
                 self.constants[name][start:end] = finite[0] if len(finite) else np.nan
             self.values[name] = np.where(np.isfinite(stated), stated, self.constants[name])
 
-    def address(self, name, k):
-        """The address of a column's cell in data row k; a single cell is absolute."""
+    def address(self, name, k, seen_from=None):
+        """The address of a column's cell in data row k; a single cell is absolute.
+
+        Args:
+            seen_from: the column of the formula that refers to it, for `cells.Sheet.address`.
+        """
         if name in self.cells:
             return absolute(self.cells[name])
-        return address_of(self.rows[k], self.columns[name])
+        return self.sheet.address(self.rows[k], self.columns[name], seen_from)
+
+    def first_address(self, name, sheet):
+        """The address of a column's first cell as a formula on another sheet writes it."""
+        address = self.cells.get(name) or self.sheet.address(self.rows[0], self.columns[name])
+        outside = sheet is not self.sheet and "!" not in address
+        return on_sheet(self.sheet.title, address) if outside else address
+
+    @property
+    def first_row(self):
+        """The row of the file in which the names stand; the first of them in a column."""
+        if self.sheet.across:
+            return min(self.columns.values())
+        return self.sheet.line(self.header_row)
+
+    @property
+    def where(self):
+        """Where a table is, in words: Sheet1, row 3."""
+        return f"{shown(self.sheet.name)}, {self.sheet.line_name(self.header_row)}"
 
     def note_what_is_left(self):
         """Say which rows cannot be checked, once the constants are known."""
         left = np.flatnonzero(~self.checkable)
         if left.size and self.checkable.any():
             self.unchecked.append(
-                f"{left.size} of {len(self.rows)} rows could not be checked, the first is row "
-                f"{self.rows[left[0]]}: a weight, input or target in it is not a number."
+                f"{left.size} of {len(self.rows)} rows could not be checked, the first is "
+                f"{self.sheet.line_name(self.rows[left[0]])}: a weight, input or target in it is "
+                "not a number."
             )
 
-
-def _rows(numbers):
-    """Row 5, or Rows 5 to 9."""
-    if len(numbers) == 1:
-        return f"Row {numbers[0]}"
-    return f"{len(numbers)} rows from row {numbers[0]} to {numbers[-1]}"
+    def _lines(self, numbers):
+        """Row 5, or 5 rows from row 5 to row 9."""
+        first, last = (self.sheet.line_name(numbers[k]) for k in (0, -1))
+        if len(numbers) == 1:
+            return first.capitalize()
+        return f"{len(numbers)} rows from {first} to {last}"

@@ -25,7 +25,7 @@ from grading.columns import (
 )
 from grading.differences import update_differences
 from grading.filling import Filling
-from grading.mistakes import UPDATE, UPDATE_MISTAKES, UPDATE_SYMBOLS
+from grading.mistakes import ETA, UPDATE, UPDATE_MISTAKES, UPDATE_SYMBOLS, update_formulas
 from grading.quantities import GIVEN_NAMES
 from grading.reading import absolute
 from grading.rounding import RELATIVE
@@ -78,13 +78,30 @@ class Updates:
         epochs = table.values.get("epoch", np.zeros(len(table.rows)))
         left = table.checkable[:-1] & ~self.rows
         again = left & ((epochs[1:] == epochs[0]) | np.isnan(self.steps))
-        lost = left & ~again
+        lost = left & ~again & ~self._jumps
+        for k in np.flatnonzero(self._jumps):
+            sentences = table.notes if self.rows[k] else table.unchecked
+            sentences.append(
+                f"An epoch is missing: they go from {epochs[k]:g} to {epochs[k + 1]:g} in "
+                f"{table.sheet.line_name(table.rows[k + 1])}."
+            )
         if lost.any() or again.sum() > self.rows.sum():
             k = int((lost if lost.any() else again).argmax())
             table.unchecked.append(
-                f"{int(left.sum())} updates could not be checked, the first from row "
-                f"{table.rows[k]} to {table.rows[k + 1]}: the epochs do not follow one another."
+                f"{int(left.sum())} updates could not be checked, the first from "
+                f"{table.sheet.line_name(table.rows[k])} to "
+                f"{table.sheet.line_name(table.rows[k + 1])}: the epochs do not follow one another."
             )
+
+    def leave_out_jumps(self):
+        """Leave out epochs between two rows where the table calculates a gradient wrongly."""
+        if {s.name for s in GRADIENT_SYMBOLS.values()} & {*self.checked.wrong}:
+            self.rows = self.rows & ~self._jumps
+
+    @property
+    def _jumps(self):
+        """Where epochs are missing, in a table that has most of them, (rows − 1,)."""
+        return (self.steps > 1) & ((self.steps == 1).sum() > len(self.steps) / 2)
 
     def filling(self, weight):
         """What stands in a weight's column."""
@@ -141,16 +158,49 @@ def check_update(updates, weight, rate, reader, recalculate):
         rate: what `rates.learning_rate` returns.
         reader: a `references.Reader`. recalculate: a `filling.Recalculation`.
     """
-    table, name, eta = updates.checked.table, weight.name, rate.eta
-    if eta is None or not len(updates.rows):
+    table, name = updates.checked.table, weight.name
+    if rate.eta is None or not len(updates.rows):
         return missing_result()
-    got, tolerance = updates.new[weight], updates.tolerance(weight, eta, rate.error)
-    gradient = updates.gradient[weight][:-1]
+    result, wrong, inherited, tolerance = _compare(updates, weight, rate)
+    filling = updates.filling(weight)
+    recalculated = recalculate(filling)[1:]
+    stale = stale_rows(recalculated, updates.new[weight], tolerance) & updates.single
+    rows = wrong if wrong.any() else stale
+    if not rows.any():
+        rows = wrong = _look_at_formula(updates, weight, rate, filling, reader)
+        if not rows.any():
+            return result
+        result |= {"verdict": "wrong", "rows_wrong": int(rows.sum())}
+    k = int(rows.argmax())
+    result |= describe(table, name, k + 1)
+    content = _content(updates, weight, rate, rows, filling, reader)
+    result["expected_formula"] = content.mended(k + 1, _cells(updates, rate, k, filling)) or (
+        _expected(updates, weight, rate, k, filling, result["formula"])
+    )
+    if stale.any() and (not wrong.any() or stale[wrong].all()):
+        return result | {"verdict": "wrong", "rows_wrong": int(rows.sum()), "cause": STALE}
+    unexplained = wrong & ~inherited
+    cause = _cause(updates, weight, rate, unexplained, tolerance, filling, reader)
+    if not unexplained.any():  # an error of the gradient, or of the weight above, goes on
+        cause = cause or follows_from([GRADIENT_SYMBOLS[weight].name])
+    return result | {"cause": cause}
+
+
+def _compare(updates, weight, rate):
+    """Compare the updates of one weight with the right ones.
+
+    Returns:
+        (the column's result, which updates are wrong, which of them go on from an error or a
+        gap above, how far rounding may move the weight), arrays (rows − 1,).
+    """
+    got, eta = updates.new[weight], rate.eta
+    tolerance, gradient = updates.tolerance(weight, eta, rate.error), updates.gradient[weight][:-1]
     want = updates.old[weight] - eta * gradient
     if not updates.single[updates.rows].all():
         want = np.where(updates.steps == 1, want, updates.several_epochs(eta)[weight])
         tolerance = tolerance * np.maximum(1, updates.steps)
-    cells = table.values.get(GRADIENT_SYMBOLS[weight].name, updates.gradient[weight])[:-1]
+    values = updates.checked.table.values
+    cells = values.get(GRADIENT_SYMBOLS[weight].name, updates.gradient[weight])[:-1]
     follows = ~np.isfinite(got) & ~np.isfinite(cells + want)  # an error of the gradient goes on
     result, wrong = compare(got, want, tolerance, updates.rows & ~follows)
     drift = _drift(updates, weight, eta, rate.error, wrong)
@@ -164,21 +214,7 @@ def check_update(updates, weight, rate, reader, recalculate):
     if inherited.any():
         wrong, result["verdict"] = wrong | inherited, "wrong"
     result["rows_wrong"] = int(wrong.sum())
-    filling = updates.filling(weight)
-    stale = stale_rows(recalculate(filling)[1:], got, tolerance) & updates.single
-    rows = wrong if wrong.any() else stale
-    if not rows.any():
-        return result
-    k = int(rows.argmax())
-    result |= describe(table, name, k + 1)
-    result["expected_formula"] = _expected(updates, weight, rate, k, result["formula"])
-    if stale.any() and (not wrong.any() or stale[wrong].all()):
-        return result | {"verdict": "wrong", "rows_wrong": int(rows.sum()), "cause": STALE}
-    unexplained = wrong & ~inherited
-    cause = _cause(updates, weight, rate, unexplained, tolerance, filling, reader)
-    if not unexplained.any():  # an error of the gradient, or of the weight above, goes on
-        cause = cause or follows_from([GRADIENT_SYMBOLS[weight].name])
-    return result | {"cause": cause}
+    return result, wrong, inherited, tolerance
 
 
 def _drift(updates, weight, eta, eta_error, wrong):
@@ -198,17 +234,55 @@ def _drift(updates, weight, eta, eta_error, wrong):
     return far if far.any() and (updates.new[weight] == updates.old[weight]).all() else none
 
 
-def _expected(updates, weight, rate, k, theirs):
-    """The right update of the weight in data row k + 1, in the sheet's own addresses."""
+def _cells(updates, rate, k, filling):
+    """The addresses of data row k, as a formula of a weight writes them: name → address."""
     table = updates.checked.table
-    cells = {s: table.address(s, k) for s in (*table.columns, *table.cells)}
+    cells = {s: table.address(s, k, filling.column) for s in (*table.columns, *table.cells)}
+    if rate.in_cell:
+        cells[ETA.name] = absolute(rate.source)
+    elif "eta" in cells:
+        cells[ETA.name] = cells["eta"]
+    return cells
+
+
+def _expected(updates, weight, rate, k, filling, theirs):
+    """The right update of the weight in data row k + 1, in the sheet's own addresses."""
+    cells = _cells(updates, rate, k, filling)
     symbol = GRADIENT_SYMBOLS[weight].name
     slope = cells.get(symbol) or f"({expected_formula(GRADIENTS[weight], cells)[1:]})"
-    if rate.in_cell:
-        factor = absolute(rate.source)
-    else:
-        factor = cells.get("eta") or (f"{rate.eta:.6g}" if rate.eta and rate.source else "η")
+    factor = cells.get(ETA.name) or (f"{rate.eta:.6g}" if rate.eta and rate.source else "η")
     return in_style(f"={cells[weight.name]}-{factor}*{slope}", theirs)
+
+
+def _content(updates, weight, rate, wrong, filling, reader):
+    """The `causes.Content` of a weight's column."""
+    below = np.concatenate([[False], wrong])
+    wanted = {s.name for s in GRADIENTS[weight].free_symbols} | GIVEN_NAMES
+    typed = rate.eta if np.isscalar(rate.eta) and not rate.in_cell else None
+    explain = partial(update_differences, weight=weight, typed=typed)
+    table, (right, _) = updates.checked.table, update_formulas(weight)
+    return Content(table, reader, weight.name, filling, below, explain, wanted, right, above=True)
+
+
+def _look_at_formula(updates, weight, rate, filling, reader):
+    """Updates with a wrong formula that rounding of other columns hides, (rows − 1,).
+
+    Another formula than the right one with the right numbers is noted. See
+    `columns._wrong_by_formula`.
+    """
+    rows = updates.single & (filling.form[1:] >= 0)
+    content = _content(updates, weight, rate, rows, filling, reader)
+    said = rate.source not in (None, "inferred") and rows.any() and content.causes(lambda rows: "")
+    if not said or content.unknown:
+        return np.zeros_like(rows)
+    step = rate.eta * updates.gradient[weight][:-1]
+    off = np.abs(updates.new[weight] - (updates.old[weight] - step))
+    hidden = rows & (off > updates.moves[weight][1:] + RELATIVE * np.abs(step))
+    if not hidden.any():
+        updates.checked.table.notes.append(
+            f"update {weight} has the right numbers here, but another formula: {said}."
+        )
+    return hidden
 
 
 def _cause(updates, weight, rate, wrong, tolerance, filling, reader):
@@ -217,10 +291,7 @@ def _cause(updates, weight, rate, wrong, tolerance, filling, reader):
     if not wrong.any():
         return None
     below = np.concatenate([[False], wrong])
-    wanted = {s.name for s in GRADIENTS[weight].free_symbols} | GIVEN_NAMES
-    typed = rate.eta if np.isscalar(rate.eta) and not rate.in_cell else None
-    explain = partial(update_differences, weight=weight, typed=typed)
-    content = Content(table, reader, name, filling, below, explain, wanted, above=True)
+    content = _content(updates, weight, rate, wrong, filling, reader)
     said = content.causes(
         lambda rows: not_numbers(table, name, rows) or typed_over(table, name, filling, rows)
     )

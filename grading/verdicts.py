@@ -6,15 +6,15 @@ a sheet that can be seen has all eight gradients.
 
 import numpy as np
 
-from backprop import GIVEN, GRADIENT_SYMBOLS
+from backprop import GRADIENT_SYMBOLS
 from grading.columns import (
     CheckedTable,
     check_column,
     check_constants,
     check_start,
     compare,
-    right_columns,
 )
+from grading.constants import place_constants
 from grading.filling import Recalculation
 from grading.headers import canonical_name
 from grading.labels import Labels, stated_rates
@@ -22,14 +22,16 @@ from grading.quantities import COMPUTED_NAMES, FORMULAS, UPDATES, column_name
 from grading.rates import learning_rate
 from grading.reading import RESAVE, Unreadable, number_in, shown
 from grading.references import Reader
+from grading.rounding import ACCEPTED_DIGITS
 from grading.tables import Table, find_headers
 from grading.updates import Updates, check_update
+from grading.views import arranged
 
 MOST_NAMES = 20  # headers that were not recognised, in a sentence
 
 
 @np.errstate(all="ignore")  # a student's numbers may overflow
-def check_table(table, candidates, book, labels):
+def check_table(table, candidates, book, labels, stated=None):
     """Check one table.
 
     Args:
@@ -37,6 +39,7 @@ def check_table(table, candidates, book, labels):
         candidates: the learning rates that its sheet states, see `labels.stated_rates`.
         book: its workbook.
         labels: what `labels.Labels.meanings` returns.
+        stated: what `labels.Labels.numbers` returns.
 
     Returns:
         A dict, as in "tables" of `workbooks.check_workbook`.
@@ -45,24 +48,38 @@ def check_table(table, candidates, book, labels):
     recalculate = Recalculation(book)
     updates = Updates(checked)
     rate = learning_rate(updates, reader, candidates)
-    columns = check_constants(checked, reader) | check_start(checked, reader)
+    reader.eta = rate.eta
+    columns = check_constants(checked, reader) | check_start(checked, reader, stated or {})
     for symbol in FORMULAS:
         columns[column_name(symbol)] = check_column(checked, symbol, reader, recalculate)
+    updates.leave_out_jumps()
     for weight, symbol in UPDATES.items():
         columns[column_name(symbol)] = check_update(updates, weight, rate, reader, recalculate)
     updates.note_unchecked()
+    _note_rounding(checked)
     _note_copies(checked)
+    _note_typed(checked)
     _note_empty_gradients(checked, columns)
     _note_unchecked_columns(table, columns)
     eta = float(np.ravel(rate.eta)[0]) if rate.source else None
     return {
         "sheet": shown(table.sheet.name),
-        "header_row": table.header_row,
+        "header_row": table.first_row,
+        "header_column": table.sheet.line(table.header_row) if table.sheet.across else None,
         "eta": eta if eta and np.isfinite(eta) else None,
         "eta_source": rate.source if eta else None,
         "unchecked": table.unchecked,
         "columns": columns,
     }
+
+
+def _note_rounding(checked):
+    """Numbers as they are shown, with few decimals, hide mistakes."""
+    if checked.decimals < ACCEPTED_DIGITS:
+        checked.table.unchecked.append(
+            f"All numbers are rounded to {checked.decimals} decimals, and there are no formulas: "
+            "smaller mistakes cannot be seen. Hand in the formulas, or numbers with more digits."
+        )
 
 
 def _note_copies(checked):
@@ -71,7 +88,7 @@ def _note_copies(checked):
     for column, text in enumerate(table.sheet.rows[table.header_row], start=1):
         name = canonical_name(text)
         inside = min(table.columns.values()) <= column <= max(table.columns.values())
-        if inside and name in COMPUTED_NAMES and column != table.columns.get(name):
+        if inside and name in COMPUTED_NAMES and column not in table.columns.values():
             got = np.array([number_in(table.sheet.value(row, column)) for row in table.rows])
             tolerance = checked.tolerance[name] + checked.uncertainty[name]
             result, _ = compare(got, checked.right[name], tolerance, table.checkable)
@@ -79,6 +96,14 @@ def _note_copies(checked):
                 table.unchecked.append(
                     f"'{shown(text)}' stands twice. The second has other numbers than the first."
                 )
+
+
+def _note_typed(checked):
+    """Right columns of typed numbers, in a table that calculates most of its columns."""
+    computed = COMPUTED_NAMES & checked.table.columns.keys()
+    if checked.typed and 2 * len(checked.typed) < len(computed):
+        names = ", ".join(map(column_name, checked.typed))
+        checked.table.notes.append(f"No formula calculates {names}: the right numbers are typed.")
 
 
 def _note_empty_gradients(checked, columns):
@@ -112,7 +137,34 @@ def check_book(book):
     Raises:
         Unreadable: no table can be checked; the message says why.
     """
+    book = arranged(book)
     tables, problems, labels = _find_tables(book)
+    _refuse_without_tables(book, tables, problems)
+    results, notes = [], [*problems]
+    for table in tables:
+        alone = sum(other.sheet is table.sheet for other in tables) == 1
+        candidates = stated_rates(table, labels, alone)
+        result = check_table(table, candidates, book, labels.meanings(table), labels.numbers(table))
+        results.append(result)
+        _note_unknown_headers(table, result)
+        where = table.where
+        if table.sheet.across:
+            table.notes.append("Its epochs run across: what is said of a row is true of a column.")
+        notes += [f"{where}: {note}" for note in table.notes]
+        notes += [f"{where}: not checked: {sentence}" for sentence in table.unchecked]
+    notes += _incomplete(tables, results)
+    wrong = any(c["verdict"] == "wrong" for t in results for c in t["columns"].values())
+    unchecked = bool(problems) or any(table.unchecked for table in tables)
+    incomplete = bool(_incomplete(tables, results))
+    return "wrong" if wrong or unchecked or incomplete else "right", results, notes
+
+
+def _refuse_without_tables(book, tables, problems):
+    """Say why nothing can be checked: no table, or formulas that were never calculated.
+
+    Raises:
+        Unreadable: the message says why.
+    """
     empty = any(
         not np.isfinite(table.values[name]).any()
         for table in tables
@@ -126,21 +178,6 @@ def check_book(book):
             or "No table of this network was found. Its header row must name the weights "
             "w1 to w8, i1, i2, t1, t2 and computed columns such as h1, a_h1 or dE/dw1."
         )
-    results, notes = [], [*problems]
-    for table in tables:
-        alone = sum(other.sheet is table.sheet for other in tables) == 1
-        candidates = stated_rates(table, labels, alone)
-        result = check_table(table, candidates, book, labels.meanings(table))
-        results.append(result)
-        _note_unknown_headers(table, result)
-        where = f"{shown(table.sheet.name)}, row {table.header_row}"
-        notes += [f"{where}: {note}" for note in table.notes]
-        notes += [f"{where}: not checked: {sentence}" for sentence in table.unchecked]
-    notes += _incomplete(tables, results)
-    wrong = any(c["verdict"] == "wrong" for t in results for c in t["columns"].values())
-    unchecked = bool(problems) or any(table.unchecked for table in tables)
-    incomplete = bool(_incomplete(tables, results))
-    return "wrong" if wrong or unchecked or incomplete else "right", results, notes
 
 
 def _note_unknown_headers(table, result):
@@ -183,55 +220,12 @@ def _find_tables(book):
             later = [n for n, c in headers[sheet.title] if n > number and {*span} & {*c.values()}]
             last_row = min(later, default=max(sheet.rows) + 1) - 1
             table = Table(sheet, number, columns, last_row)
-            if problem := _place_constants(table, labels):
+            if problem := place_constants(table, tables, labels):
                 problems.append(problem)
             else:
                 table.note_what_is_left()
                 tables.append(table)
     return tables, problems, labels
-
-
-@np.errstate(all="ignore")
-def _place_constants(table, labels):
-    """Read the inputs and targets that stand beside labels; a sentence where that fails."""
-    where = f"The table in {shown(table.sheet.name)}, row {table.header_row}"
-    readings = labels.constants(table)
-    scores = []
-    for reading in readings:
-        for name, (address, value) in reading.items():
-            table.set_in_all_rows(name, address, value)
-        if missing := [s.name for s in GIVEN if s.name not in table.values]:
-            return (
-                f"{where} has no column, and no labelled cell, for {', '.join(missing)}: "
-                "without them its rows cannot be computed."
-            )
-        if len(readings) > 1:
-            scores.append(right_columns(table) if table.checkable.any() else 0)
-    table.settle_constants(labels.numbers(table))
-    if not table.checkable.any():
-        return _nothing_to_check(table, where)
-    if scores:
-        best = max(scores)
-        if scores.count(best) == len(scores):
-            cells = {n: sorted({r[n][0] for r in readings}) for n in readings[0]}
-            unclear = "; ".join(f"{n} in {' or '.join(c)}" for n, c in cells.items() if len(c) > 1)
-            return (
-                f"{where} was not checked: its inputs and targets can be read in more than one "
-                f"way, and no way fits the table ({unclear}). Put each label left of its number."
-            )
-        for name, (address, value) in readings[scores.index(best)].items():
-            table.set_in_all_rows(name, address, value)
-    return None
-
-
-def _nothing_to_check(table, where):
-    """Which weights, inputs and targets have no number in any row."""
-    empty = [s.name for s in GIVEN if not np.isfinite(table.values[s.name]).any()]
-    which = f": {', '.join(empty)} have none" if empty and len(empty) < len(GIVEN) else ""
-    return (
-        f"{where} has a header, but no row under it has numbers for all weights, inputs and "
-        f"targets{which}."
-    )
 
 
 def _without_values(book):

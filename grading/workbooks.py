@@ -187,7 +187,8 @@ def check_workbook(path):
         A dict: "file", "verdict" ("right", "wrong" or "unreadable"), "tables", "answers",
         and "reason" (a sentence, for an unreadable one) or "notes" (sentences, else). A
         workbook in which no table has all eight gradients is "wrong", and a note says so.
-        Each table is a dict with "sheet", "header_row", "eta" (that of the first row, if
+        Each table is a dict with "sheet", "header_row", "header_column" (its letter where the
+        epochs run across, else None), "eta" (that of the first row, if
         they differ), "eta_source" (a cell, a column, a text, the sheet's name, or
         "inferred"; None if nothing shows η), "unchecked" (sentences: what could not be
         checked; with one, the workbook is "wrong") and "columns": name → dict with "verdict"
@@ -228,18 +229,7 @@ def check_command(files, as_json=False, csv=None):
     files = _expanded(files)
     if csv:  # before the work, not after it
         report.refuse_csv(csv, files)
-    results, interrupted = [], False
-    bar = tqdm(total=len(files), unit="file", disable=len(files) < 2)
-    checking = check_one_by_one(files)
-    try:
-        for result in checking:
-            results.append(result)
-            bar.update()
-    except KeyboardInterrupt:
-        interrupted = True
-    finally:
-        checking.close()
-        bar.close()
+    results, interrupted = _check_until_interrupted(files)
     for result in results:
         text = report.as_json(result) if as_json else report.as_text(result)
         print(text)
@@ -250,6 +240,23 @@ def check_command(files, as_json=False, csv=None):
         return INTERRUPTED
     verdicts = {result["verdict"] for result in results}
     return 2 if "unreadable" in verdicts else 1 if "wrong" in verdicts else 0
+
+
+def _check_until_interrupted(files):
+    """Check files with a bar on stderr: (the results so far, whether Ctrl-C was pressed)."""
+    results = []
+    bar = tqdm(total=len(files), unit="file", disable=len(files) < 2)
+    checking = check_one_by_one(files)
+    try:
+        for result in checking:
+            results.append(result)
+            bar.update()
+    except KeyboardInterrupt:
+        return results, True
+    finally:
+        checking.close()
+        bar.close()
+    return results, False
 
 
 def _expanded(files):

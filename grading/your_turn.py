@@ -74,8 +74,8 @@ def check_answers(value, formula):
         column_name(symbol): _check_answer(symbol, value(row, ANSWER), formula, right)
         for symbol, row in ANSWER_ROWS.items()
     }
-    place = {"sheet": SHEET, "header_row": ANSWERS_FIRST_ROW, "eta": None, "eta_source": None}
-    place["unchecked"] = []
+    place = {"sheet": SHEET, "header_row": ANSWERS_FIRST_ROW, "header_column": None}
+    place |= {"eta": None, "eta_source": None, "unchecked": []}
     return [{**place, "columns": columns}], _changed(value, right)
 
 

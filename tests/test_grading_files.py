@@ -259,7 +259,7 @@ def test_the_command(tmp_path):
     results = [json.loads(line) for line in done.stdout.splitlines()]
     assert [r["verdict"] for r in results] == ["unreadable", "wrong", "right"]
     assert {*results[1]["tables"][0]} == {
-        "sheet", "header_row", "eta", "eta_source", "unchecked", "columns",
+        "sheet", "header_row", "header_column", "eta", "eta_source", "unchecked", "columns",
     }  # fmt: skip
     assert {*results[1]["tables"][0]["columns"]["h1"]} == {
         "verdict", "rows_checked", "rows_wrong", "first_wrong", "formula", "expected_formula",

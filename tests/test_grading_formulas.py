@@ -28,6 +28,9 @@ EXCEL = {  # what spreadsheet programs give
     "POWER(A1,B1)": 8, "SUM(A1:B1,1)": 6, "PRODUCT(A1:B1)": 6, "SQRT(4)": 2, "EXP(0)": 1,
     "SUMPRODUCT(A1:B1,A1:B1)": 13, "SUMSQ(A1,B1)": 13, "$A$1*RATE": 10, "rate": 5,
     "'My ''sheet'!C7+Other!$C$1": 10, "1E-1*10": 1, ".5": 0.5, "ROUND(A1/B1,2)": 0.67,
+    "AVERAGE(A1:B1)": 2.5, "AVERAGE(A1,B1,7)": 4, "SUM(A1:B1*A1:B1)": 13, "SUMPRODUCT(A1:B1*2)": 10,
+    "SUM(-A1:B1)": -5, "IF(A1>2,1,2)": 2, "IF(A1>=2,A1,B1)*2": 4, "IF(A1=B1,1,IF(A1<>B1,7,8))": 7,
+    "IF(A1=\"\",0,B1)": 3, "1+(A1<B1)": 2, "A1+1=B1": 1, "IF(A1>9,1)": 0,
     "IFERROR(A1,0)": 2, "1/(1+EXP(-0))": 0.5, " A1 + B1 ": 5,
 }  # fmt: skip
 
@@ -38,7 +41,7 @@ def test_formulas_are_read_as_excel_reads_them(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["IF(A1>2,1,2)", "A1&B1", "NOW()", '"text"', "A1:B2", "1+", ")", "(", "[1]S!A1:C999",
+    "text", ["IF(A1=\"yes\",1,2)", "A1:B1*A1:C1", "A1:B1+1", "A1&B1", "NOW()", '"text"', "A1:B2", "1+", ")", "(", "[1]S!A1:C999",
              "SUM(A1:XFD1048576)", "1E999", "(" * 1500 + ")" * 1500, "A1+" * 900 + "1", ""]
 )  # fmt: skip
 def test_what_is_not_read_is_refused(text):

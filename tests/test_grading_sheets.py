@@ -1,16 +1,20 @@
 """The checker on messy sheets: what may be odd and is right, and what must not pass as right."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import sympy
 import xlsxwriter
+from xlsxwriter.utility import xl_col_to_name, xl_rowcol_to_cell
 
 import students
-from backprop import WEIGHTS
+from backprop import GRADIENTS, WEIGHTS, a_h1, a_h2, t1, t2, w3, w5
 from grading import report, samples, workbooks
+from grading.quantities import FORMULAS, column_name
 
 ROOT = Path(__file__).resolve().parents[1]
 NETWORKS = students.NETWORKS
@@ -178,11 +182,129 @@ def test_numbers_on_another_sheet(check_grid):
     assert "Parameters!$B$5" in column["expected_formula"]
 
 
+CONSTANTS = ("t1", "t2", "i1", "i2")
+
+
+def between_two_numbers(left, right, leave_out=()):
+    """A grid without columns for inputs and targets: each label stands between two numbers."""
+    keep = [k for k, name in enumerate(SHOWN) if name not in (*CONSTANTS, *leave_out)]
+    labels = [[one, name, other] for name, one, other in zip(CONSTANTS, left, right)]
+    return [*labels, [], *([row[k] for k in keep] for row in [SHOWN, *ROWS])]
+
+
+RIGHT = [ROWS[0][SHOWN.index(name)] for name in CONSTANTS]
+OTHERS = [0.911, 0.822, 0.733, 0.644]
+
+
+@pytest.mark.parametrize("left, right", [(RIGHT, OTHERS), (OTHERS, RIGHT)])
+def test_of_two_readings_the_one_that_fits_is_taken(check_grid, left, right):
+    result = check_grid(between_two_numbers(left, right))
+    assert result["verdict"] == "right", report.as_text(result)
+
+
+def test_two_readings_and_neither_fits(check_grid):
+    """No column is blamed: the numbers with which all are calculated are said."""
+    result = check_grid(between_two_numbers(OTHERS, OTHERS[::-1]))
+    assert result["verdict"] == "wrong"
+    assert not students.wrong(result["tables"][0]["columns"])
+    for name, one, other, used in zip(CONSTANTS, OTHERS, OTHERS[::-1], RIGHT):
+        said = [s for s in result["tables"][0]["unchecked"] if s.startswith(f"{name} is {used:g} ")]
+        assert len(said) == 1 and str(one) in said[0] and str(other) in said[0]
+
+
+def test_two_readings_and_nothing_shows_what_was_meant(check_grid):
+    rows = between_two_numbers(OTHERS, OTHERS[::-1], leave_out=["h1", "∂E/∂w5", "∂E/∂w7"])
+    result = check_grid(rows)
+    assert result["verdict"] == "unreadable" and not result["tables"]
+    for words in ("in more than one way, and no way fits", "t1 is 0.911 (A1) or 0.644 (C1)",
+                  "Put each label left of its number"):  # fmt: skip
+        assert words in result["reason"]
+
+
 def test_what_a_file_says_stays_on_its_line(check_grid, tmp_path):
     forged = "bob.xlsx: RIGHT"
     rows = changed("h1", [2], f"x\n{forged}\n\x1b[2J" + 30_000 * "y")
     text = report.as_text(check_grid([SHOWN, *rows]))
     assert forged not in text.splitlines() and "\x1b" not in text and len(text) < 3000
+
+
+ROUNDED = ("h1", "h2", "a_h1", "a_h2")
+
+
+@pytest.mark.parametrize("mistake", [None, GRADIENTS[w3].subs(a_h2, a_h1)])
+def test_rounding_hides_no_formula(tmp_path, mistake):
+    """0.03 % off is less than rounding moves it; its formula is wrong all the same."""
+
+    def type_rounded(book, page):
+        for name in ROUNDED:
+            for k, value in enumerate(columns[name], start=1):
+                page.write_number(k, SHOWN.index(name), round(float(value), 6))
+
+    formulas = {w3: mistake} if mistake else {}
+    columns = samples.numbers(samples.Network(), 8, formulas)
+    path = samples.write(
+        tmp_path / "a.xlsx", samples.Network(), columns, formulas, touch=type_rounded
+    )
+    result = workbooks.check_without_limits(path)
+    wrong = students.wrong(result["tables"][0]["columns"])
+    assert wrong == ({"dE/dw3": "a_h1 in place of a_h2"} if mistake else {})
+    typed = "No formula calculates h1, a_h1, h2, a_h2: the right numbers are typed."
+    assert any(note.endswith(typed) for note in result["notes"])
+
+
+REPAIRS = {  # a mistaken formula, and what is suggested: the lesson's where no small change helps
+    "h2": ("={w3}*{i1} + {w4}*{i1}", "={w3}*{i1} + {w4}*{i2}"),
+    "E1": ("=POWER({t1}-{a_o1},2)", "=POWER({t1}-{a_o1},2)*(1/2)"),
+    "o1": ("=PRODUCT({w5},{a_h1})+PRODUCT({w8},{a_h2})", "=PRODUCT({w5},{a_h1})+PRODUCT({w6},{a_h2})"),
+    "∂E/∂w5": (
+        "=({t1}-{a_o1})*{a_o1}*(1-{a_o1})*{a_h1}", "=({a_o1}-{t1})*{a_o1}*(1-{a_o1})*{a_h1}"
+    ),
+    "∂E/∂w7": ("=({a_o2}-{t2})*{a_o2}*{a_h1}", "=({a_o2}-{t2})*{a_o2}*{a_h1}*(1 - {a_o2})"),
+    "E_total": ("={E1}*{E2}^3-{t1}", "={E1}+{E2}"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REPAIRS)
+def test_the_suggested_formula_is_the_students_own_with_a_small_repair(tmp_path, name):
+    typed, suggested = REPAIRS[name]
+    network, (symbol,) = NETWORKS[2], [s for s in FORMULAS if s.name == name]
+    names = {s: sympy.Symbol(s) for s in re.findall(r"{(.*?)}", typed)}
+    text = typed[1:].replace("{", "").replace("}", "").replace("^", "**")
+    text = re.sub(r"∂E/∂(w\d)", r"d\1", text)
+    calls = {"POWER": lambda a, b: a**b, "PRODUCT": lambda a, b: a * b}
+    mistaken = sympy.sympify(text, locals=names | calls)
+    columns = samples.numbers(network, 5, {symbol: mistaken})
+    path = samples.write(tmp_path / "a.xlsx", network, columns, {symbol: typed})
+    column = workbooks.check_without_limits(path)["tables"][0]["columns"][column_name(name)]
+    cells = {n: f"{xl_col_to_name(k)}2" for k, n in enumerate(SHOWN)}
+    assert column["formula"] == typed.format(**cells)
+    assert column["expected_formula"] == suggested.format(**cells)
+
+
+def test_a_wrong_formula_with_right_numbers_is_no_mistake_but_a_remark(tmp_path):
+    network = NETWORKS[0]._replace(inputs=(0.3, 0.3), targets=(0.5, 0.5))
+    columns = samples.numbers(network, 8)
+
+    def touch(book, page):
+        for k in range(1, 8):  # i1 = i2, so ∂E/∂w1 = ∂E/∂w2
+            cells = [f"{xl_col_to_name(SHOWN.index(n))}{k + 1}" for n in ("w1", "∂E/∂w2")]
+            rate = xl_rowcol_to_cell(0, len(SHOWN) + 3, True, True)
+            formula = f"={cells[0]}-{rate}*{cells[1]}"
+            page.write_formula(k + 1, SHOWN.index("w1"), formula, None, columns["w1"][k])
+        for k in (5, 6):
+            page.write_number(k, SHOWN.index("h2"), columns["h2"][k - 1])
+
+    formulas = {w5: GRADIENTS[w5].subs(t1, t2)}
+    path = samples.write(tmp_path / "a.xlsx", network, columns, formulas, touch=touch)
+    result = workbooks.check_without_limits(path)
+    assert result["verdict"] == "right", report.as_text(result)
+    notes = " ".join(result["notes"])
+    assert "dE/dw5 has the right numbers here, but another formula: t2 in place of t1" in notes
+    assert (
+        "update w1 has the right numbers here, but another formula: the gradient is taken by w2"
+        in notes
+    )
+    assert "h2 has the right numbers, but typed ones in place of formulas: from K6 to K7" in notes
 
 
 def test_csv(tmp_path, check_grid, monkeypatch):

@@ -124,13 +124,13 @@ def run_and_stop(mnist, checkpoint, result, stage, there):
         if stage == "after a checkpoint" and len(saves) == 2:
             wait()
 
-    def train_then_wait(model, device, loader, optimizer, epoch, scheduler):
+    def train_then_wait(model, device, loader, optimizer, epoch, *more):
         if stage == "in an epoch" and epoch == 2:
             steps = []
             optimizer.register_step_post_hook(
                 lambda *_: steps.append(1) or len(steps) == 7 and wait()
             )
-        return train(model, device, loader, optimizer, epoch, scheduler)
+        return train(model, device, loader, optimizer, epoch, *more)
 
     def wait_or_replace(*names):
         if stage == "in a checkpoint" and len(saves) == 1:
