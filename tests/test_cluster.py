@@ -23,7 +23,8 @@ import torch
 import mnist
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.append(str(ROOT / "experiments"))
+EXPERIMENTS = str(ROOT / "experiments")
+sys.path.append(EXPERIMENTS)
 
 import cluster  # noqa: E402
 
@@ -237,9 +238,10 @@ def says(code, folder=ROOT):
     In a process of its own: a client that could not connect lives on for a while, and Dask
     may hang when the next one starts.
     """
-    path = os.environ | {"PYTHONPATH": str(ROOT / "experiments")}
-    command = [sys.executable, "-c", f"import cluster\ncluster.SECONDS_TO_ANSWER = 1\n{code}"]
-    settings = {"cwd": folder, "env": path, "capture_output": True, "text": True}
+    start = f"import sys\nsys.path.insert(0, {EXPERIMENTS!r})\nimport cluster\n"
+    start += "cluster.SECONDS_TO_ANSWER = 1\n"
+    command = [sys.executable, "-c", start + code]
+    settings = {"cwd": folder, "capture_output": True, "text": True}
     done = subprocess.run(command, check=False, timeout=300, **settings)
     return done.stderr.splitlines()[-1]
 
@@ -284,9 +286,8 @@ def test_what_a_worker_lacks_is_said(lines, threads, expected, tmp_path):
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments" / "compare.py").write_text(lines)
     code = f"""
-import sys
 from types import SimpleNamespace as Some
-sys.path.remove({str(ROOT / "experiments")!r})
+sys.path.remove({EXPERIMENTS!r})
 cluster.check(Some(name="w1", state=Some(nthreads={threads})))"""
     said = says(code, tmp_path)
     assert said.startswith(f"RuntimeError: The worker w1 on {socket.gethostname()} (started in ")
