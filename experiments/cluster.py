@@ -25,6 +25,7 @@ This file is sent to the workers. So it imports no module of the repository at i
 
 import contextlib
 import logging
+import os
 import socket
 import sys
 import traceback
@@ -69,6 +70,8 @@ def prepare(worker):
             f"{place} lacks a module: {error}. Install what is needed there, "
             "pip install -r requirements.txt, and start the worker again."
         ) from None
+    if threads := os.environ.get("OMP_NUM_THREADS"):  # Dask sets MKL_NUM_THREADS to 1, which wins
+        compare.torch.set_num_threads(int(threads))
     try:
         return compare, *compare.load_mnist()
     except RuntimeError as error:

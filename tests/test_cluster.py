@@ -6,7 +6,6 @@ below them make the data and the recipe little, and some seeds fail.
 """
 
 import contextlib
-import gc
 import json
 import os
 import shutil
@@ -24,7 +23,8 @@ import torch
 import mnist
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.append(str(ROOT / "experiments"))
+EXPERIMENTS = str(ROOT / "experiments")
+sys.path.append(EXPERIMENTS)
 
 import cluster  # noqa: E402
 
@@ -96,9 +96,9 @@ def clone(folder, more=""):
 
 
 def environment(folder):
-    """One thread for arithmetic everywhere; a seed is given up after its second lost worker."""
+    """Two threads for arithmetic everywhere; a seed is given up after its second lost worker."""
     return os.environ | {
-        "OMP_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "2",
         "DASK_TEMPORARY_DIRECTORY": str(folder),
         "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1",
     }
@@ -116,12 +116,6 @@ def rows(folder):
     table = pd.read_csv(folder / "experiments" / "results.csv").set_index("seed").sort_index()
     assert table.index.is_unique
     return table["host"], table.drop(columns=["host", "seconds"])
-
-
-@pytest.fixture(autouse=True)
-def no_old_client():
-    """A client that could not connect is closed now: while the next one starts, Dask would hang."""
-    gc.collect()
 
 
 @contextlib.contextmanager
@@ -177,31 +171,35 @@ def without_dask(folder):
 
 
 def test_each_run_has_one_row_whatever_is_lost(alone, tmp_path):
-    """A worker that is killed, one that is killed each time, and a run that raises."""
+    """A worker is killed once, then each time that it has seed 3; seed 4 raises."""
     here, there = clone(tmp_path / "here"), clone(tmp_path / "there", FAILING)
     path = here / "experiments" / "results.csv"
     with dask_cluster(there, workers=2) as (_, address):
-        done = compare(here, "3", "1", "2", "1", "4", "6", "--scheduler", address)
-        assert "Traceback" not in done.stderr
-        said = set(done.stderr.splitlines()) - {"no worker is left: waiting for one"}  # if both die
-        failed = dict(line.split(": NOT MADE. ") for line in said)
-        assert failed.keys() == {"TinyNet long 3", "TinyNet long 4"} and done.returncode == 1
+        done = compare(here, "2", "1", "2", "6", "--scheduler", address)
+        assert done.returncode == 0 and done.stdout == "drawn\n"
+        compared_with(alone, here)
+        text = path.read_text()
+        done = compare(here, "3", "4", "6", "--scheduler", address)
+        assert path.read_text() == text and done.returncode == 1
+        assert done.stdout == "TinyNet long 6: already in results.csv\n"
+        failed = not_made(done)
+        assert failed.keys() == {"TinyNet long 3", "TinyNet long 4"}
         assert failed["TinyNet long 3"].startswith("2 workers were lost while they had it")
         assert failed["TinyNet long 4"].endswith("says NoNumber: the loss is not a number")
         halves = {int(file.name[-1]): file.read_text() for file in there.glob("half-way-*")}
         assert halves.keys() == {1, 2, 3, 4, 6}
         assert halves[2] == halves[3] == "xx"  # what was lost, ran again; a finished run, too,
         assert {*halves.values()} <= {"x", "xx"}  # if its worker died before it was fetched
-        assert done.stdout == "drawn\n"
-        text = path.read_text()
-        again = compare(here, "1", "6", "--again", "--scheduler", address)
-        assert sorted(again.stdout.splitlines()) == [
-            f"TinyNet long {seed}: the same again" for seed in (1, 6)
-        ]
-        assert again.returncode == 0 and path.read_text() == text
-    compared_with(alone, here)
-    done = compare(here, "1", "2", "6", "--again")
-    assert done.stdout.count("the same again") == 3 and path.read_text() == text
+        done = compare(here, "1", "6", "--again", "--scheduler", address)
+    said = [f"TinyNet long {seed}: the same again" for seed in (1, 6)]
+    assert sorted(done.stdout.splitlines()) == said and done.returncode == 0
+    assert path.read_text() == text
+
+
+def not_made(done):
+    """What a command says about each run that could not be made; it must say nothing else."""
+    lines = set(done.stderr.splitlines()) - {"no worker is left: waiting for one"}
+    return dict(line.split(": NOT MADE. ") for line in lines)
 
 
 def compared_with(alone, here):
@@ -232,24 +230,34 @@ def test_a_changed_digit_is_found_and_a_lost_scheduler_is_said(alone, tmp_path):
         assert f"test_accuracy 0.12345, now {accuracy}" in done.stdout and done.returncode == 1
         (there / "scheduler").write_text(str(scheduler.pid))
         done = compare(here, "5", "7", "--scheduler", address)
-    assert done.returncode == 1 and "Traceback" not in done.stderr
-    for seed in (5, 7):
-        assert f"TinyNet long {seed}: NOT MADE. The scheduler does not answer" in done.stderr
-    assert path.read_text() == text
+    assert not_made(done) == {f"TinyNet long {seed}": cluster.LOST for seed in (5, 7)}
+    assert done.returncode == 1 and path.read_text() == text
+
+
+def says(code, folder=ROOT):
+    """The last line of what Python prints about an error in code that uses cluster.py.
+
+    In a process of its own: a client that could not connect lives on for a while, and Dask
+    may hang when the next one starts.
+    """
+    start = f"import sys\nsys.path.insert(0, {EXPERIMENTS!r})\nimport cluster\n"
+    start += "cluster.SECONDS_TO_ANSWER = 1\n"
+    command = [sys.executable, "-c", start + code]
+    settings = {"cwd": folder, "capture_output": True, "text": True}
+    done = subprocess.run(command, check=False, timeout=300, **settings)
+    return done.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize("address", ["", "nosuch", "http://127.0.0.1:9", "127.0.0.1:9"])
-def test_where_no_scheduler_is(address, monkeypatch):
-    monkeypatch.setattr(cluster, "SECONDS_TO_ANSWER", 1)
-    with pytest.raises(RuntimeError, match=f"no Dask scheduler answers at '{address}'"):
-        cluster.connect(address)
+def test_where_no_scheduler_is(address):
+    expected = f"RuntimeError: no Dask scheduler answers at {address!r}"
+    assert says(f"cluster.connect({address!r})").startswith(expected)
 
 
-def test_where_no_worker_is(tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster, "SECONDS_TO_ANSWER", 1)
+def test_where_no_worker_is(tmp_path):
     with dask_cluster(tmp_path, workers=0) as (_, address):
-        with pytest.raises(RuntimeError, match="has no worker. Start one on each machine"):
-            cluster.connect(address)
+        said = says(f"cluster.SECONDS_TO_ANSWER = 5\ncluster.connect({address!r})")
+    assert said.startswith("RuntimeError: the scheduler has no worker. Start one on each machine")
 
 
 def test_where_the_worker_is_in_no_clone(tmp_path):
@@ -269,25 +277,20 @@ def test_without_dask(alone):
 
 
 @pytest.mark.parametrize(
-    "lines, threads, says",
+    "lines, threads, expected",
     [
         ("", 2, "has 2 threads"),
         ("import nosuch", 1, "lacks a module: No module named 'nosuch'. Install"),
-        ("def load_mnist(): raise RuntimeError('no data')", 1, "no data"),
+        ("def load_mnist(): raise RuntimeError('no data')\nimport torch", 1, "no data"),
     ],
 )
-def test_what_a_worker_lacks_is_said(lines, threads, says, tmp_path):
+def test_what_a_worker_lacks_is_said(lines, threads, expected, tmp_path):
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments" / "compare.py").write_text(lines)
-    code = f"""if True:
-        import sys
-        from types import SimpleNamespace as Some
-        sys.path.insert(0, {str(ROOT / "experiments")!r})
-        import cluster
-        sys.path.pop(0)
-        cluster.check(Some(name="w1", state=Some(nthreads={threads})))"""
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    last = done.stderr.splitlines()[-1]
-    assert last.startswith(f"RuntimeError: The worker w1 on {socket.gethostname()} (started in ")
-    assert says in last
+    code = f"""
+from types import SimpleNamespace as Some
+sys.path.remove({EXPERIMENTS!r})
+cluster.check(Some(name="w1", state=Some(nthreads={threads})))"""
+    said = says(code, tmp_path)
+    assert said.startswith(f"RuntimeError: The worker w1 on {socket.gethostname()} (started in ")
+    assert expected in said
