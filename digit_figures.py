@@ -107,6 +107,11 @@ def plot_paths(paths, loss, levels):
     return figure
 
 
+def _softmax(logits):
+    exponentials = np.exp(logits - logits.max())
+    return exponentials / exponentials.sum()
+
+
 @styled
 def plot_softmax(logits, target):
     """Ten logits, their softmax, and the gradient p − t, as bars over the digits.
@@ -115,8 +120,7 @@ def plot_softmax(logits, target):
         logits: (10,).
         target: the digit that is right; its bar is red.
     """
-    p = np.exp(logits - logits.max())
-    p /= p.sum()
+    p = _softmax(logits)
     t = np.eye(10)[target]
     colours = [BACKWARD if digit == target else CURVE_COLOURS[0] for digit in range(10)]
     figure, grid = plt.subplots(1, 3, figsize=(11, 2.8))
@@ -354,6 +358,13 @@ def plot_history(history, rates):
     return figure
 
 
+def _write_in_cells(ax, texts, shades, size):
+    """Write texts, (row, column) → text, into a picture of shades; white where it is dark."""
+    for (row, column), text in texts.items():
+        colour = "white" if shades[row, column] > 0.6 * np.nanmax(shades) else "black"
+        ax.text(column, row, text, ha="center", va="center", fontsize=size, color=colour)
+
+
 @styled
 def plot_confusion(labels, predictions):
     """The confusion matrix: a row for each label, a column for each prediction.
@@ -367,12 +378,8 @@ def plot_confusion(labels, predictions):
     mistakes = matrix * (1 - np.eye(10, dtype=int))
     figure, ax = plt.subplots(figsize=(6.6, 5.4))
     shades = ax.imshow(mistakes, cmap="Reds", vmax=max(mistakes.max(), 1))
-    for row in range(10):
-        for column in range(10):
-            if count := matrix[row, column]:
-                dark = mistakes[row, column] > 0.6 * mistakes.max()
-                colour = "white" if dark and row != column else "black"
-                ax.text(column, row, count, ha="center", va="center", fontsize=8, color=colour)
+    counts = {place: count for place, count in np.ndenumerate(matrix) if count}
+    _write_in_cells(ax, counts, mistakes, 8)
     ax.set(xlabel="what the network said", ylabel="what the label says")
     ax.set(xticks=range(10), yticks=range(10))
     ax.grid(False)
@@ -502,9 +509,7 @@ def plot_soft_answers(image, logits, label, temperature=1.0):
         label: the digit that is right.
         temperature: the logits are divided by it before the softmax.
     """
-    z = np.asarray(logits, dtype=float) / temperature
-    p = np.exp(z - z.max())
-    p /= p.sum()
+    p = _softmax(np.asarray(logits, dtype=float) / temperature)
     figure, grid = plt.subplots(1, 3, figsize=(10, 2.6), width_ratios=(1, 2, 2))
     grid[0].imshow(image, cmap="gray_r")
     grid[0].set(xticks=[], yticks=[])
@@ -523,7 +528,7 @@ def plot_soft_answers(image, logits, label, temperature=1.0):
 
 
 @styled
-def plot_alike(answers, digits=10):
+def plot_alike(answers):
     """What a network answers on average for each digit, as a table of colours.
 
     Args:
@@ -534,14 +539,9 @@ def plot_alike(answers, digits=10):
     np.fill_diagonal(others, np.nan)
     figure, axes = plt.subplots(figsize=(6, 5))
     shown = axes.imshow(others, cmap="Blues", vmin=0)
-    for row in range(digits):
-        for column in range(digits):
-            if row != column:
-                value = others[row, column]
-                dark = value > 0.6 * np.nanmax(others)
-                axes.text(column, row, f"{value:.1f}", ha="center", va="center", size=7,
-                          color="white" if dark else "black")  # fmt: skip
-    axes.set(xticks=range(digits), yticks=range(digits))
+    percents = {place: f"{v:.1f}" for place, v in np.ndenumerate(others) if np.isfinite(v)}
+    _write_in_cells(axes, percents, others, 7)
+    axes.set(xticks=range(10), yticks=range(10))
     axes.set(xlabel="what the teacher also sees in it", ylabel="the digit")
     axes.grid(False)
     figure.colorbar(shown, label="mean probability (%)", shrink=0.8)

@@ -86,6 +86,17 @@ def candidate(text, activation="relu", dropout=0.0):
     return DigitNet(*layers, *global_average_pool(), nn.Dropout(dropout), nn.Linear(channels, 10))
 
 
+def load_trained(networks):
+    """Load weights into networks: one network, or the `Average` of several.
+
+    Args:
+        networks: path of the weights → an untrained network.
+    """
+    for path, network in networks.items():
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    return next(iter(networks.values())) if len(networks) == 1 else Average(*networks.values())
+
+
 class Average(nn.Module):
     """Several networks as one: the mean of their logits."""
 

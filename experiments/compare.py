@@ -37,7 +37,7 @@ sys.path[:0] = [str(FOLDER.parent), str(FOLDER)]
 
 import model  # noqa: E402
 import utils  # noqa: E402
-from candidates import Average  # noqa: E402
+from candidates import load_trained  # noqa: E402
 from files import replacing  # noqa: E402
 from graphs import trainer  # noqa: E402
 from mnist import load_mnist  # noqa: E402
@@ -149,11 +149,8 @@ def load_teacher(recipe):
     """
     if recipe.teacher is None:
         return None
-    teachers = [make_network(name) for name in recipe.teacher.split("+")]
-    for name, teacher in zip(recipe.teacher.split("+"), teachers):
-        path = WEIGHTS / f"{name}.pt"
-        teacher.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    return teachers[0] if len(teachers) == 1 else Average(*teachers)
+    names = recipe.teacher.split("+")
+    return load_trained({WEIGHTS / f"{name}.pt": make_network(name) for name in names})
 
 
 def run(key, train_set, test_set, device):

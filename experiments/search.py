@@ -30,7 +30,7 @@ import torch
 FOLDER = Path(__file__).resolve().parent
 sys.path[:0] = [str(FOLDER.parent), str(FOLDER)]
 
-from candidates import Average, candidate  # noqa: E402
+from candidates import candidate, load_trained  # noqa: E402
 from compare import machine  # noqa: E402
 from files import replacing  # noqa: E402
 from graphs import trainer  # noqa: E402
@@ -120,15 +120,13 @@ def load_teacher(settings, seed, train_set, device):
     """
     if settings["teacher"] is None:
         return None
-    networks = []
+    networks = {}
     for name in settings["teacher"].split("+"):
         path, teacher = TEACHERS / f"{name} {seed}.pt", BASE | VARIANTS[name][0]
         if not path.exists():
             measure(name, teacher, seed, train_set, device)
-        network = make_network(teacher)
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        networks.append(network)
-    return Average(*networks)
+        networks[path] = make_network(teacher)
+    return load_trained(networks)
 
 
 def parse_change(texts):

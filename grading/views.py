@@ -13,6 +13,7 @@ from openpyxl.utils import column_index_from_string, get_column_letter
 
 from grading.cells import Book, Formula, Sheet
 from grading.headers import canonical_name
+from grading.parsing import CELL
 from grading.quantities import COMPUTED_NAMES, CONSTANT_NAMES, WEIGHT_NAMES
 from grading.reading import number_in, on_sheet
 from grading.tables import FEWEST_NAMES, find_headers
@@ -113,7 +114,6 @@ _REFERENCE = re.compile(
     r"(?:(?P<sheet>'(?:[^']|'')+'|[\w.]+)!)?(?<![\w.$])"
     r"(?P<first>\$?[A-Z]{1,3}\$?[1-9]\d{0,6})(?::(?P<last>\$?[A-Z]{1,3}\$?[1-9]\d{0,6}))?(?![\w(.!])"
 )
-_CELL = re.compile(r"(\$?)([A-Z]+)(\$?)(\d+)")
 
 
 class _Rewriter:
@@ -144,7 +144,7 @@ class _Rewriter:
 
     @staticmethod
     def _moved(part, address):
-        column_fixed, letters, row_fixed, digits = _CELL.fullmatch(address).groups()
+        column_fixed, letters, row_fixed, digits = CELL.fullmatch(address).groups()
         row, column = part.place(int(digits), column_index_from_string(letters))
         if part.across:
             row_fixed, column_fixed = column_fixed, row_fixed
