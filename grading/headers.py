@@ -77,7 +77,7 @@ def canonical_name(text):
     return _canonical_name(text) if isinstance(text, str) and len(text) <= LONGEST else None
 
 
-@lru_cache(1000)
+@lru_cache(50_000)  # a sheet is searched several times
 def _canonical_name(text):
     text, _, formula = _latin(text).partition("=")  # a_h1 = σ(h1)
     if re.fullmatch(r"[\d.,\s]+", formula):  # η = 0.5 is no header

@@ -36,8 +36,9 @@ def repaired(formula, texts, right, cells, read):
     """
     wanted, found = values(right), [formula.text]
     for text in texts:
-        found = [new for old in found for new in _changed(formula, old, text, right, cells, read)]
-        found = [*dict.fromkeys(found)][:MOST_CANDIDATES]
+        changed = (_changed(formula, old, text, right, cells, read) for old in found)
+        several = itertools.islice(itertools.chain.from_iterable(changed), MOST_CANDIDATES)
+        found = [*dict.fromkeys(several)]
     for text in found:
         expression, _ = read(formula._replace(text=text))
         if expression is not None and close(values(expression), wanted):
