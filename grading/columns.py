@@ -216,13 +216,14 @@ def check_column(checked, symbol, reader, recalculate):
     result |= describe(table, name, first)
     here = table.columns[name]
     cells = {s: table.address(s, first, here) for s in (*table.columns, *table.cells)}
-    content = content_of(checked, symbol, filling, rows, reader)
     lessons = in_style(expected_formula(FORMULAS[symbol], cells), result["formula"])
-    result["expected_formula"] = content.mended(first, cells) or lessons
+    result["expected_formula"] = lessons
     if stale.any() and (not wrong.any() or stale[wrong].all()):
         result |= {"verdict": "wrong", "rows_wrong": int(rows.sum()), "cause": STALE}
     else:
         result["cause"] = _cause(checked, symbol, got, wrong, filling, reader)
+        content = content_of(checked, symbol, filling, wrong, reader)
+        result["expected_formula"] = content.mended(first, cells) or lessons
     checked.wrong.append(name)
     return result
 

@@ -159,6 +159,7 @@ RULE, SYMBOL, UNLIKE, SIGN, FORGOTTEN, EXTRA, REPLACED = 1.0, 1.0, 1.4, 0.9, 1.0
 PER_SYMBOL = 0.15  # of a part that is forgotten or one too many
 PER_REPLACED = 0.4  # of a part in place of another
 FEW = 4  # parts left over that are paired in every possible way
+MANY = 20  # parts, of which no groups are tried: no formula of this network has as many
 DEEPEST = 3  # parentheses missing one inside the other
 
 
@@ -329,7 +330,7 @@ def _cost(option):
 def _by_rule(left, wanted):
     """Take out factors of ours that together are what a rule makes of a right one."""
     cost, texts = 0, []
-    for right in [*wanted]:
+    for right in [*wanted] if len(left) <= MANY else ():
         rules = _rules(right.expression) if right.kind == "sum" else []
         for count, (text, _, aim) in itertools.product((2, 3), rules):
             for group in itertools.combinations([*left], count):
@@ -354,7 +355,7 @@ def _take_equal(left, wanted, kind):
             wanted.remove(match)
     ufunc = np.add if kind == "sum" else np.multiply
     for singles, groups in ((left, wanted), (wanted, left)):
-        for one in [*singles]:
+        for one in [*singles] if len(groups) <= MANY else ():
             for count in (2, 3):
                 for group in itertools.combinations(groups, count):
                     if one in singles and close(one.value, ufunc.reduce([p.value for p in group])):

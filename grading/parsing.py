@@ -19,6 +19,7 @@ from grading.rounding import ACCEPTED_DIGITS
 
 LONGEST = 2000  # characters; a formula of this network has about 150
 WIDEST = 200  # cells of a range that is written out
+OPERANDS = 150  # a formula of this network has about 30
 
 PRECEDENCE = {"=": 0, "<>": 0, "<": 0, "<=": 0, ">": 0, ">=": 0}  # how tight they bind
 PRECEDENCE |= {"+": 1, "-": 1, "*": 2, "/": 2, "^": 3}
@@ -121,6 +122,7 @@ class _Parser:
 
     def __init__(self, formula, names):
         self.formula, self.names, self.references = formula, names, {}
+        self.operands = 0
         tokens = Tokenizer("=" + formula.text).items
         self.tokens = [token for token in tokens if token.type != "WHITE-SPACE"][::-1]
 
@@ -160,6 +162,9 @@ class _Parser:
         return value
 
     def operand(self):
+        self.operands += 1
+        if self.operands > OPERANDS:
+            raise Unknown("many operands")
         token = self.tokens.pop()
         if token.type == "PAREN" and token.subtype == "OPEN":
             value = self.expression(0)
