@@ -9,16 +9,21 @@ import re
 from functools import partial
 
 import numpy as np
+import sympy
 from openpyxl.utils import FORMULAE
 
+import backprop
 from grading import parsing
 from grading.cells import Formula
 from grading.helpers import in_helper
 from grading.quantities import GIVEN_NAMES
 from grading.reading import absolute, number_in, shown
 from grading.repairs import repaired
+from grading.rounding import ACCEPTED_DIGITS
 
 LONGEST = 120  # characters of a formula in a sentence
+_WORD = re.compile(r"[^\W\d][\w.]*")
+_OPERATOR = re.compile(r"[-+*/^(]")
 _SQUARE_OF_MINUS = re.compile(r"(?:^|[(*/,^])\s*-\s*\$?[A-Z]{1,3}\$?\d+\s*\^")
 
 
@@ -62,6 +67,8 @@ class Content:
             if texts is None:
                 return None
             if texts:
+                if form >= 0:  # further down, the same formula may give an error
+                    rows = rows | self.filling.like(form) & self._errors
                 parts[texts] = parts.get(texts, np.zeros_like(rows)) | rows
         if not parts:
             return ""
@@ -92,6 +99,20 @@ class Content:
         return repaired(Formula(text[1:], row, column), texts, self.right, cells, read)
 
     @property
+    def _errors(self):
+        """Which cells of the column hold no number, (rows,)."""
+        return ~np.isfinite(self.table.values[self.name])
+
+    def typed_over(self, right=None):
+        """Say that all wrong cells hold typed numbers, which ones, and how to mend it; or None.
+
+        Args:
+            right: see `typed_over`.
+        """
+        text = typed_over(self.table, self.name, self.filling, self.wrong, right)
+        return text and f"{self.where(self.wrong)}: {text}{self._mend()}"
+
+    @property
     def unknown(self):
         """Whether the formulas use cells of which nobody knows what they are."""
         return any(name.startswith("the ") for name in self.used)
@@ -113,8 +134,7 @@ class Content:
             text, is_all = helper
             return text if is_all else "; ".join(texts) + text
         hint = " (in a spreadsheet, −x^2 is (−x)²)" if pitfall else self._pasted(form, ks[0])
-        if self.filling.parsed(form, self.reader.book.names).expression.has(parsing.Choice):
-            hint = " (its IF chooses that here)"
+        hint = self._chosen(ks[0]) or self._named(form, texts) or hint
         return "; ".join(texts) + hint + self._moving(form, ks[0], first)
 
     def _pasted(self, form, k):
@@ -122,6 +142,8 @@ class Content:
         row, sheet = self.filling.rows[k - 1] if k else None, self.table.sheet
         if row is None or self.filling.like(form).all():
             return ""
+        if not _OPERATOR.search(self.filling.forms[form].text):
+            return ""  # =A5 may stand anywhere
         theirs = parsing.relative(*self.filling.forms[form])
         for column, name in self.reader.names.items():
             formula = sheet.formulas.get((row, column))
@@ -129,6 +151,24 @@ class Content:
                 address = sheet.address(row, column)
                 return f" (it is the formula of {name}, in {address}, copied here)"
         return ""
+
+    def _named(self, form, texts):
+        """Say which cell a name of the workbook means, where that is not the right one."""
+        formula, names = self.filling.forms[form], self.reader.book.names
+        for name in sorted({*_WORD.findall(formula.text.upper())} & {*names}):
+            address = names[name].replace("$", "").removeprefix(f"{self.table.sheet.title}!")
+            meaning = self.reader.meanings.get(address)
+            if any(text.startswith(f"{meaning} in place of") for text in texts):
+                return f" (the name {name.lower()} means {address})"
+        return ""
+
+    def _chosen(self, k):
+        """Say under which condition an IF chooses the branch that is wrong."""
+        self._read(k)
+        said = [_condition(*one) for one in self.reader.conditions]
+        if not said:
+            return ""
+        return f" (its IF chooses that where {' and '.join(said)})" if all(said) else _IF
 
     def _helper(self, k):
         """Say in which column of the student's own the mistake is: see `helpers.in_helper`."""
@@ -201,6 +241,19 @@ class Content:
         return f". The formula {where}, {shown(text, LONGEST)}, is right: copy {address} over them"
 
 
+_IF = " (its IF chooses that here)"
+_IN_WORDS = {"<>": "≠", "<=": "≤", ">=": "≥"}
+
+
+def _condition(condition, true):
+    """The condition of an IF, or its opposite where it is not true; None if it is no comparison."""
+    if condition.func is not parsing.Compared or condition.has(sympy.nan):
+        return None
+    operator, left, right = condition.args
+    sign = operator.name if true else parsing.OPPOSITE[operator.name]
+    return f"{backprop.to_text(left)} {_IN_WORDS.get(sign, sign)} {backprop.to_text(right)}"
+
+
 def _same_but_for_row(text, others):
     """Whether one of some texts says the same of another row."""
     bare = text.translate(_NO_DIGITS)
@@ -249,12 +302,22 @@ def _why(table, name, wrong):
 _CALL = re.compile(r"(?<![\w.])([A-Z][A-Z0-9.]*)\(")
 
 
-def typed_over(table, name, filling, wrong):
-    """Numbers in the wrong rows where other rows of the column have formulas."""
+def typed_over(table, name, filling, wrong, right=None):
+    """Numbers in the wrong rows where other rows of the column have formulas.
+
+    Args:
+        right: what the formula would give, (rows,), to find numbers that were rounded.
+    """
     live = filling.form >= 0
     if not live.any() or live[wrong].any():
         return None
     got, first = table.values[name], int(wrong.argmax())
     if first and wrong[first:].all() and (got[first:] == got[first - 1]).all():
-        return f"not copied down: {table.address(name, first - 1)} is repeated as a number"
+        return f"the number of {table.address(name, first - 1)} is repeated, not its formula"
+    if right is not None:
+        for decimals in range(1, ACCEPTED_DIGITS):
+            if np.array_equal(got[wrong], np.round(right[wrong], decimals)):
+                return f"rounded to {decimals} decimals and typed over the formula"
+    if wrong.sum() == 1:
+        return f"{got[first]:.6g} is typed over the formula"
     return "numbers typed over the formulas"

@@ -7,7 +7,7 @@ every wrong row is its cause. Whether each row's weights follow from the row abo
 in `updates.py`.
 """
 
-from functools import cache, partial
+from functools import cache, cached_property, partial
 
 import numpy as np
 
@@ -33,7 +33,7 @@ from grading.rounding import (
     COARSEST,
     RELATIVE,
     STORED,
-    coarsest_decimals,
+    most_decimals,
     propagate,
     uncertainty,
 )
@@ -97,10 +97,14 @@ class CheckedTable:
         """
         table = self.table
         names = (COMPUTED_NAMES | WEIGHT_NAMES) & table.columns.keys()
-        decimals = coarsest_decimals([table.values[name] for name in names])
-        if decimals is None or any((self.filling(name).form >= 0).any() for name in names):
-            return ACCEPTED_DIGITS
-        return decimals
+        decimals = most_decimals([table.values[name] for name in names])
+        return ACCEPTED_DIGITS if decimals == 0 or self.live else min(decimals, ACCEPTED_DIGITS)
+
+    @cached_property
+    def live(self):
+        """Whether any computed column or weight has a formula."""
+        names = (COMPUTED_NAMES | WEIGHT_NAMES) & self.table.columns.keys()
+        return any((self.filling(name).form >= 0).any() for name in names)
 
     def _allow_for_rounding(self):
         """Widen the tolerance of what is calculated from the table's own rounded cells."""
@@ -453,7 +457,7 @@ def _cause(checked, symbol, got, wrong, filling, reader):
     unexplained = wrong & ~(broken & ~np.isfinite(got))  # an error goes on to its users
     content = content_of(checked, symbol, filling, wrong, reader)
     said = content.causes(
-        lambda rows: not_numbers(table, name, rows) or typed_over(table, name, filling, rows)
+        lambda rows: not_numbers(table, name, rows) or typed_over(table, name, filling, rows, right)
     )
     if said:
         return said
@@ -471,9 +475,7 @@ def _cause(checked, symbol, got, wrong, filling, reader):
 
     if fits(right, tolerance):
         return follows
-    if typed := typed_over(table, name, filling, wrong):
-        return typed
-    return _from_numbers(checked, symbol, fits)
+    return content.typed_over(right) or _from_numbers(checked, symbol, fits)
 
 
 def follows_from(columns):
@@ -493,9 +495,17 @@ def _from_numbers(checked, symbol, fits):
             return what
     for decimals in range(1, ACCEPTED_DIGITS):
         if fits(np.round(checked.right[symbol.name], decimals), 1e-12):
-            texts = all(isinstance(value, str) for value in checked.table.raw[symbol.name])
-            return "text in place of numbers, " * texts + f"rounded to {decimals} decimals"
+            return _rounded(checked, symbol, decimals)
     return None
+
+
+def _rounded(checked, symbol, decimals):
+    """Say that a column is rounded, and whether numbers or texts stand there for formulas."""
+    rounded = f"rounded to {decimals} decimals"
+    if all(isinstance(value, str) for value in checked.table.raw[symbol.name]):
+        return f"text in place of numbers, {rounded}"
+    typed = checked.live and (checked.filling(symbol.name).form < 0).all()
+    return f"typed numbers in place of formulas, {rounded}" if typed else rounded
 
 
 @cache

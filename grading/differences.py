@@ -197,16 +197,12 @@ class _Comparison:
             options += self._opened(ours, right, depth)
         if ours.kind == "product" == right.kind:
             options += self._multiplied(ours, right, depth)
-        if True:
-            for kind in ("product", "sum"):
-                if kind in (ours.kind, right.kind):
-                    options.append(self._parts(ours, right, kind, depth))
-            if (
-                ours.kind == right.kind
-                and len(ours.parts) == len(right.parts)
-                and (ours.kind not in ("sum", "product", "symbol", "number"))
-            ):
-                options.append(_added([self(a, b, depth) for a, b in zip(ours.parts, right.parts)]))
+        for kind in ("product", "sum"):
+            if kind in (ours.kind, right.kind):
+                options.append(self._parts(ours, right, kind, depth))
+        function = ours.kind not in ("sum", "product", "symbol", "number")
+        if function and ours.kind == right.kind and len(ours.parts) == len(right.parts):
+            options.append(_added([self(a, b, depth) for a, b in zip(ours.parts, right.parts)]))
         return min(options, key=_cost)
 
     def _opened(self, ours, right, depth):
@@ -507,7 +503,7 @@ def _cheapest(ours, *rights):
     (_, found), right = min(results, key=lambda result: result[0][0])
     texts = [say(*difference) for difference in found]
     counts = Counter(texts)
-    places = Counter(node.name for node in sympy.preorder_traversal(right) if node.is_Symbol)
+    places = _places(right)
     said = []
     for text in dict.fromkeys(texts):
         symbol = text.rpartition(" in place of ")[2]
@@ -515,3 +511,11 @@ def _cheapest(ours, *rights):
         times = {1: ", once", 2: ", twice"}.get(counts[text], "")
         said.append(text + times * some)
     return tuple(said)
+
+
+def _places(formula):
+    """How often each symbol stands in a formula, a `Counter` of names; in a square twice."""
+    if formula.is_Symbol:
+        return Counter([formula.name])
+    count = 2 if formula.is_Pow and formula.exp == 2 else 1
+    return sum((_places(part) for part in formula.args * count), Counter())

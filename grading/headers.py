@@ -98,6 +98,17 @@ def _canonical_name(text):
     return None
 
 
+# Headers over two columns without names of their own.
+_GROUPS = {"target": ("t1", "t2"), "input": ("i1", "i2")}
+
+
+def group_names(text):
+    """The names of the columns below a header such as "targets", merged over two; or ()."""
+    if not isinstance(text, str) or len(text) > LONGEST:
+        return ()
+    return _GROUPS.get(_plain(_latin(text).removesuffix("s")), ())
+
+
 def forget_headers():
     """Forget the headers seen so far, so that no file's texts stay in memory."""
     _canonical_name.cache_clear()

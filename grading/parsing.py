@@ -176,6 +176,8 @@ class _Parser:
             return number(token.value)
         if token.type == "OPERAND" and token.subtype == "TEXT" and token.value == '""':
             return sympy.nan  # an empty cell has no number, and equals it
+        if token.type == "OPERAND" and token.value.upper().endswith("#REF!"):
+            return LOST
         if token.type == "OPERAND" and token.subtype == "RANGE":
             return self.range(token.value)
         raise Unknown(token.value)
@@ -307,6 +309,8 @@ Compared = sympy.Function("Compared")  # of an operator and two values: 1 or 0
 Choice = sympy.Function("Choice")  # of a condition and two values, as IF
 COMPARISONS = {"=": np.equal, "<>": np.not_equal, "<": np.less, "<=": np.less_equal,
                ">": np.greater, ">=": np.greater_equal}  # fmt: skip
+OPPOSITE = {"=": "<>", "<>": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
+LOST = sympy.Symbol("the lost reference #REF!")  # its cell was deleted
 Rounded = sympy.Function("Rounded")  # of a value and a number of decimals
 
 
@@ -350,18 +354,21 @@ def replace(expression, symbols):
     return expression.func(*arguments, evaluate=False)
 
 
-def decide(expression, values):
+def decide(expression, values, chosen):
     """An expression without its IFs: the branch that the values choose.
 
     Args:
         values: a dict, symbol → number.
+        chosen: a list, to which the (condition, whether it is true) of each IF is appended.
     """
     if not expression.has(Choice):
         return expression
     if expression.func is Choice:
         condition, yes, no = expression.args
-        return decide(yes if evaluate(condition, values) else no, values)
-    arguments = [decide(argument, values) for argument in expression.args]
+        true = bool(evaluate(condition, values))
+        chosen.append((condition, true))
+        return decide(yes if true else no, values, chosen)
+    arguments = [decide(argument, values, chosen) for argument in expression.args]
     if expression.func in (Rounded, Compared):
         return expression.func(*arguments)
     return expression.func(*arguments, evaluate=False)
@@ -374,10 +381,10 @@ def evaluate(expression, values):
     """The value of an expression, NumPy arrays in place of its symbols.
 
     Args:
-        values: a dict, symbol → array.
+        values: a dict, symbol → array. `LOST` need not be in it: it has no value.
     """
     if expression.is_Symbol:
-        return values[expression]
+        return values.get(expression, np.nan) if expression == LOST else values[expression]
     if expression.is_Number:
         return float(expression)
     if expression.func is Compared:

@@ -17,6 +17,8 @@ from grading.quantities import CONSTANT_NAMES, WEIGHT_NAMES
 from grading.reading import number_in
 from grading.rounding import STORED
 
+MOST = len(WEIGHTS) // 2 + 1  # weights whose formulas must agree on a rate
+
 
 class Rate(NamedTuple):
     """A table's learning rate.
@@ -27,6 +29,7 @@ class Rate(NamedTuple):
         source: where it stands, or "inferred"; None with eta, or where it explains no update.
         in_cell: whether a formula can refer to its source.
         other: the learning rate that the updates show, if that is another one.
+        place: (sheet title, row, column) of a cell that holds it.
     """
 
     eta: float | np.ndarray | None = None
@@ -34,6 +37,7 @@ class Rate(NamedTuple):
     source: str | None = None
     in_cell: bool = False
     other: float | None = None
+    place: tuple | None = None
 
 
 def learning_rate(updates, reader, candidates):
@@ -52,7 +56,7 @@ def learning_rate(updates, reader, candidates):
         source = table.sheet.column_name(table.columns["eta"])
         return Rate(eta, STORED * np.abs(eta), source, False, other)
     read = [(updates.right(one.eta, STORED * one.eta), one) for one in candidates if one.eta >= 0]
-    used = referenced_rate(updates, reader)
+    used = referenced_rate(updates, reader, WEIGHTS, MOST)
     if used and not used.in_cell and read:  # typed in the formulas, though the sheet states one
         used = None
     if used:
@@ -62,7 +66,8 @@ def learning_rate(updates, reader, candidates):
     if used or (read and (stated.in_cell or most or count < len(WEIGHTS))):
         reader.rate_cell = stated.place
         other = inferred if count > max(most, 1) else None
-        return Rate(stated.eta, STORED * stated.eta, stated.source, stated.in_cell, other)
+        error = STORED * stated.eta
+        return Rate(stated.eta, error, stated.source, stated.in_cell, other, stated.place)
     if read:
         table.notes.append(f"η = {stated.eta:g} in {stated.source} is not the η of the updates.")
     if inferred is None:
@@ -88,45 +93,69 @@ def _inferred_rate(updates):
     return max(options, key=lambda option: (option[0], option[1] or 0, -option[2]))
 
 
-def referenced_rate(updates, reader):
-    """The rate that the formulas of the updates refer to, or hold as a number.
+def layer_rates(updates, reader, rate):
+    """The learning rate of each weight: weight → `Rate`.
+
+    It is the table's, unless the formulas of each layer refer to a rate of their own. The
+    report says so then: whether two rates are meant, nobody can see.
+    """
+    layers = WEIGHTS[:4], WEIGHTS[4:]
+    found = [referenced_rate(updates, reader, layer, len(layer)) for layer in layers]
+    places = {one.place for one in found if one and reader.labels.get(one.place) == "eta"}
+    if len(places) < len(layers):
+        return dict.fromkeys(WEIGHTS, rate)
+    table = updates.checked.table
+    used = [f"{w[0]} to {w[-1]} with {one.eta:g} ({one.source})" for w, one in zip(layers, found)]
+    table.unchecked.append(f"Its weights are updated with two learning rates: {', '.join(used)}.")
+    return {
+        weight: Rate(one.eta, STORED * one.eta, one.source, True, None, one.place)
+        for layer, one in zip(layers, found)
+        for weight in layer
+    }
+
+
+def referenced_rate(updates, reader, weights, least):
+    """The rate that the formulas of some updates refer to, or hold as a number.
+
+    Args:
+        least: how many of these weights must have it.
 
     Returns:
-        A `labels.Stated`, or None where most updates have no such formula.
+        A `labels.Stated`, or None where fewer updates have such a formula.
     """
-    table = updates.checked.table
     cells, numbers = Counter(), Counter()
-    for weight in WEIGHTS:
-        filling = updates.filling(weight)
-        k = next((k for k in range(1, len(table.rows)) if filling.form[k] >= 0), None)
-        if k is None:
-            continue
-        parsed = filling.parsed(filling.form[k], reader.book.names)
-        if parsed is None:
-            continue
-        place = table.rows[k], filling.column
-        for reference in parsed.references.values():
-            cell = _outside(reader, reference.sheet, *reference.cell(*place))
-            if cell:
-                cells[cell] += 1
-        if not parsed.references:
-            continue
-        formula = table.sheet.formulas[place]
-        expression = reader.read(formula, *place, k - 1)
-        number = _typed_rate(expression, weight) if expression is not None else None
-        if number:
-            numbers[number] += 1
+    for weight in weights:
+        outside, number = _in_formula(updates, reader, weight)
+        cells.update(outside)
+        numbers.update([number] if number else [])
     if cells:
         (sheet, row, column), count = cells.most_common(1)[0]
         value = number_in(reader.book.sheet(sheet).value(row, column))
-        if 2 * count > len(WEIGHTS) and np.isfinite(value) and value >= 0:
+        if count >= least and np.isfinite(value) and value >= 0:
             address = reader.address(reader.book.sheet(sheet), row, column)
             return Stated(value, address, True, (sheet, row, column))
     if numbers:
         value, count = numbers.most_common(1)[0]
-        if 2 * count > len(WEIGHTS):
+        if count >= least:
             return Stated(value, "typed in the formulas")
     return None
+
+
+def _in_formula(updates, reader, weight):
+    """The cells that may hold η in a weight's first formula, and the number typed as η or None."""
+    table, filling = updates.checked.table, updates.filling(weight)
+    k = next((k for k in range(1, len(table.rows)) if filling.form[k] >= 0), None)
+    parsed = None if k is None else filling.parsed(filling.form[k], reader.book.names)
+    if parsed is None or not parsed.references:
+        return [], None
+    place = table.rows[k], filling.column
+    cells = [
+        _outside(reader, reference.sheet, *reference.cell(*place))
+        for reference in parsed.references.values()
+    ]
+    expression = reader.read(table.sheet.formulas[place], *place, k - 1)
+    number = None if expression is None else _typed_rate(expression, weight)
+    return [cell for cell in cells if cell], number
 
 
 def _outside(reader, title, row, column):

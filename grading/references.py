@@ -52,6 +52,7 @@ class Reader:
         rate_cell: (sheet title, row, column) of η, once it is known. eta: its number.
         inlined: (sheet title, row, column) → `Inlined`, of the formula that was read last.
         meanings: address → what it is, of the references in that formula itself.
+        conditions: (condition, whether it is true) of the IFs that chose its branches.
     """
 
     def __init__(self, book, table, labels):
@@ -78,7 +79,8 @@ class Reader:
             A SymPy expression, or None where the formula cannot be read.
         """
         self.here, self.wanted, self.left, self.row = here, wanted, MOST, row
-        self.instead, self.inlined, self.meanings = instead or {}, {}, {}
+        self.instead, self.inlined = instead or {}, {}
+        self.meanings, self.conditions = {}, []
         return self._expression(self.table.sheet, formula, row, column, 0)
 
     def _expression(self, sheet, formula, row, column, depth):
@@ -92,11 +94,14 @@ class Reader:
                 return None
             cells[symbol] = other, *reference.cell(row, column), reference.row_fixed
         numbers = {s: number_in(other.value(*place)) for s, (other, *place, _) in cells.items()}
-        chosen = parsing.decide(parsed.expression, numbers)
-        meanings = {s: self._meaning(*cells[s], depth) for s in cells if s in chosen.free_symbols}
+        conditions = []
+        chosen = parsing.decide(parsed.expression, numbers, conditions)
+        used = chosen.free_symbols.union(*(condition.free_symbols for condition, _ in conditions))
+        meanings = {s: self._meaning(*cells[s], depth) for s in cells if s in used}
         if depth == 0:
             places = {s: (other, *place) for s, (other, *place, _) in cells.items()}
             self.meanings = {self.address(*places[s]): str(m) for s, m in meanings.items()}
+            self.conditions = [(parsing.replace(one, meanings), true) for one, true in conditions]
         return parsing.replace(chosen, meanings)
 
     def _meaning(self, sheet, row, column, fixed, depth):

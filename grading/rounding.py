@@ -25,15 +25,10 @@ def _digits(value):
     return len(number.digits), max(0, -number.exponent)
 
 
-def coarsest_decimals(columns):
-    """How many decimals all numbers of some columns have at most.
-
-    Returns:
-        The number; None where they have `ACCEPTED_DIGITS` or more, or none at all.
-    """
+def most_decimals(columns):
+    """How many decimals the numbers of some columns have at most; 0 where there are none."""
     finite = np.concatenate([values[np.isfinite(values)] for values in columns])
-    decimals = max((_digits(value)[1] for value in finite if value), default=0)
-    return decimals if 0 < decimals < ACCEPTED_DIGITS else None
+    return max((_digits(value)[1] for value in finite if value), default=0)
 
 
 def uncertainty(values, typed=0, accepted=ACCEPTED_DIGITS):

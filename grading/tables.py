@@ -9,7 +9,7 @@ import re
 import numpy as np
 
 from backprop import SIGMOIDS
-from grading.headers import canonical_name
+from grading.headers import canonical_name, group_names
 from grading.quantities import (
     COMPUTED_NAMES,
     CONSTANT_NAMES,
@@ -36,6 +36,7 @@ def find_headers(sheet):
         named = [(c, name) for c, name in named if name]
         if len(named) < FEWEST_NAMES:
             continue
+        named = sorted(named + _grouped(sheet, number, {name for _, name in named}))
         named = [(c, name) for c, name in named if not _is_label(sheet, number, c)]
         named = _told_apart(row, named)
         found = {}
@@ -56,6 +57,23 @@ def find_headers(sheet):
         ):
             headers.append((number, found))
     return headers
+
+
+def _grouped(sheet, number, known):
+    """The columns under headers such as "targets", merged over two: a list of (column, name).
+
+    Args:
+        number: the header's row. known: names that stand in it.
+    """
+    row, found = sheet.rows[number], []
+    for column, text in enumerate(row, start=1):
+        names = group_names(text)
+        span = range(column, column + len(names))
+        empty = all(sheet.value(number, c) is None for c in span[1:])
+        below = [number_in(sheet.value(number + 1, c)) for c in span]
+        if names and empty and np.isfinite(below).all() and not known & {*names}:
+            found += zip(span, names)
+    return found
 
 
 def _told_apart(row, named):
@@ -102,12 +120,14 @@ class Table:
         stated, constants: input or target → the numbers of its column, and what they should
             be, see `settle_constants`.
         unchecked: sentences about what could not be checked; with one, a table is not right.
+        renumbered: whether its weights have other names in the file, see `numbering.py`.
         checkable: which rows have all that is needed to calculate them.
     """
 
     def __init__(self, sheet, header_row, columns, last_row):
         self.sheet, self.header_row, self.columns = sheet, header_row, dict(columns)
         self.cells, self.stated, self.constants = {}, {}, {}
+        self.renumbered = False
         self.notes, self.unchecked = [], []
         self.rows = self._data_rows(last_row)
         self.raw = {n: [sheet.value(row, c) for row in self.rows] for n, c in columns.items()}

@@ -6,6 +6,7 @@ the epochs, those between are calculated.
 """
 
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import sympy
@@ -34,6 +35,22 @@ _update_values = sympy.lambdify(
     UPDATE_SYMBOLS, [UPDATE, *UPDATE_MISTAKES.values()], modules="numpy"
 )
 LONGEST_STEP = 1000  # epochs between two rows
+MOST_MISSING = 20  # epochs that are looked for between two rows, where none are counted
+
+
+class Compared(NamedTuple):
+    """The updates of one weight, compared with the right ones.
+
+    Attributes:
+        result: the column's result. wrong: which updates are wrong, (rows − 1,).
+        inherited: which of them go on from an error or a gap above, (rows − 1,).
+        tolerance: how far rounding may move the weight, (rows − 1,).
+    """
+
+    result: dict
+    wrong: np.ndarray
+    inherited: np.ndarray
+    tolerance: np.ndarray
 
 
 class Updates:
@@ -151,17 +168,35 @@ class Updates:
         return {weight: given[weight] for weight in WEIGHTS}
 
 
-def check_update(updates, weight, rate, reader, recalculate):
-    """Check the update of one weight, from each row to the next.
+def check_updates(updates, rates, reader, recalculate):
+    """Check the updates of all weights, from each row to the next.
 
     Args:
-        rate: what `rates.learning_rate` returns.
+        updates: an `Updates`. rates: what `rates.layer_rates` returns.
         reader: a `references.Reader`. recalculate: a `filling.Recalculation`.
+
+    Returns:
+        weight → the result of its column.
     """
+    if not len(updates.rows) or any(rate.eta is None for rate in rates.values()):
+        return {weight: missing_result() for weight in WEIGHTS}
+    compared = {weight: _compare(updates, weight, rate) for weight, rate in rates.items()}
+    broken = _interruption(updates, rates, compared)
+    results = {}
+    for weight, rate in rates.items():
+        reader.rate_cell = rate.place or reader.rate_cell
+        results[weight] = _check_update(
+            updates, weight, rate, compared[weight], reader, recalculate
+        )
+        if broken:
+            results[weight] |= {"cause": broken}
+    return results
+
+
+def _check_update(updates, weight, rate, compared, reader, recalculate):
+    """Check the update of one weight; `compared` is what `_compare` returns."""
     table, name = updates.checked.table, weight.name
-    if rate.eta is None or not len(updates.rows):
-        return missing_result()
-    result, wrong, inherited, tolerance = _compare(updates, weight, rate)
+    result, wrong, inherited, tolerance = compared
     filling = updates.filling(weight)
     recalculated = recalculate(filling)[1:]
     stale = stale_rows(recalculated, updates.new[weight], tolerance) & updates.single
@@ -190,8 +225,7 @@ def _compare(updates, weight, rate):
     """Compare the updates of one weight with the right ones.
 
     Returns:
-        (the column's result, which updates are wrong, which of them go on from an error or a
-        gap above, how far rounding may move the weight), arrays (rows − 1,).
+        A `Compared`.
     """
     got, eta = updates.new[weight], rate.eta
     tolerance, gradient = updates.tolerance(weight, eta, rate.error), updates.gradient[weight][:-1]
@@ -214,7 +248,49 @@ def _compare(updates, weight, rate):
     if inherited.any():
         wrong, result["verdict"] = wrong | inherited, "wrong"
     result["rows_wrong"] = int(wrong.sum())
-    return result, wrong, inherited, tolerance
+    return Compared(result, wrong, inherited, tolerance)
+
+
+def _interruption(updates, rates, compared):
+    """Say that rows of typed numbers do not go on from the row above them; None where they do.
+
+    All eight weights are wrong in one row only, and the rows below are typed as well: rows
+    are missing above it, or it comes from another training.
+
+    Args:
+        rates: weight → its `rates.Rate`. compared: weight → what `_compare` returns.
+    """
+    table, (wrong, *others) = updates.checked.table, [c.wrong for c in compared.values()]
+    k = int(wrong.argmax())
+    if wrong.sum() != 1 or any((other != wrong).any() for other in others):
+        return None
+    live = np.array([updates.filling(weight).form >= 0 for weight in WEIGHTS])
+    if live[:, k + 1 :].any() or k + 1 == len(wrong):
+        return None
+    above, here = (table.sheet.line_name(table.rows[n]) for n in (k, k + 1))
+    if missing := _missing_epochs(updates, rates, k):
+        are = "epoch is" if missing == 1 else "epochs are"
+        return f"{missing} {are} missing between {above} and {here}"
+    if live.any():
+        return (
+            f"from {here} on, the rows are typed numbers of another training: no weight "
+            f"follows from {above}"
+        )
+    return f"no weight follows from {above}: epochs are missing, or another training begins"
+
+
+def _missing_epochs(updates, rates, k):
+    """How many epochs lie between data row k and the next, 0 where none lead to it."""
+    given = {s: updates.checked.table.values[s.name][k] for s in GIVEN}
+    eta = {w: np.broadcast_to(rate.eta, updates.steps.shape)[k] for w, rate in rates.items()}
+    for epoch in range(1, MOST_MISSING + 2):
+        row = backprop.spreadsheet_row(given)
+        given |= {w: given[w] - eta[w] * row[g] for w, g in GRADIENT_SYMBOLS.items()}
+        distance = [abs(given[w] - updates.new[w][k]) for w in WEIGHTS]
+        slack = [epoch * updates.tolerance(w, rate.eta, rate.error)[k] for w, rate in rates.items()]
+        if epoch > 1 and (np.array(distance) <= slack).all():
+            return epoch - 1
+    return 0
 
 
 def _drift(updates, weight, eta, eta_error, wrong):
@@ -258,7 +334,7 @@ def _content(updates, weight, rate, wrong, filling, reader):
     """The `causes.Content` of a weight's column."""
     below = np.concatenate([[False], wrong])
     wanted = {s.name for s in GRADIENTS[weight].free_symbols} | GIVEN_NAMES
-    typed = rate.eta if np.isscalar(rate.eta) and not rate.in_cell else None
+    typed = rate.eta if np.isscalar(rate.eta) else None
     explain = partial(update_differences, weight=weight, typed=typed)
     table, (right, _) = updates.checked.table, update_formulas(weight)
     return Content(table, reader, weight.name, filling, below, explain, wanted, right, above=True)
@@ -292,8 +368,10 @@ def _cause(updates, weight, rate, wrong, tolerance, filling, reader):
         return None
     below = np.concatenate([[False], wrong])
     content = _content(updates, weight, rate, wrong, filling, reader)
+    step = rate.eta * updates.gradient[weight][:-1]
+    right = np.concatenate([[np.nan], updates.old[weight] - step])
     said = content.causes(
-        lambda rows: not_numbers(table, name, rows) or typed_over(table, name, filling, rows)
+        lambda rows: not_numbers(table, name, rows) or typed_over(table, name, filling, rows, right)
     )
     if said:
         return said
@@ -303,7 +381,7 @@ def _cause(updates, weight, rate, wrong, tolerance, filling, reader):
     if what := not_numbers(table, name, below):
         return what
     by_numbers = _from_numbers(updates, weight, rate, wrong, tolerance)
-    return by_numbers or typed_over(table, name, filling, below)
+    return by_numbers or content.typed_over(right)
 
 
 def _from_numbers(updates, weight, rate, wrong, tolerance):

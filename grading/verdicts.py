@@ -18,13 +18,14 @@ from grading.constants import place_constants
 from grading.filling import Recalculation
 from grading.headers import canonical_name
 from grading.labels import Labels, stated_rates
+from grading.numbering import settle_numbering
 from grading.quantities import COMPUTED_NAMES, FORMULAS, UPDATES, column_name
-from grading.rates import learning_rate
+from grading.rates import layer_rates, learning_rate
 from grading.reading import RESAVE, Unreadable, number_in, shown
 from grading.references import Reader
-from grading.rounding import ACCEPTED_DIGITS
+from grading.rounding import ACCEPTED_DIGITS, ROUNDED_DIGITS, most_decimals
 from grading.tables import Table, find_headers
-from grading.updates import Updates, check_update
+from grading.updates import Updates, check_updates
 from grading.views import arranged
 
 MOST_NAMES = 20  # headers that were not recognised, in a sentence
@@ -49,12 +50,15 @@ def check_table(table, candidates, book, labels, stated=None):
     updates = Updates(checked)
     rate = learning_rate(updates, reader, candidates)
     reader.eta = rate.eta
-    columns = check_constants(checked, reader) | check_start(checked, reader, stated or {})
+    columns = check_constants(checked, reader)
+    if not table.renumbered:  # the labels of first weights have the file's names
+        columns |= check_start(checked, reader, stated or {})
     for symbol in FORMULAS:
         columns[column_name(symbol)] = check_column(checked, symbol, reader, recalculate)
     updates.leave_out_jumps()
-    for weight, symbol in UPDATES.items():
-        columns[column_name(symbol)] = check_update(updates, weight, rate, reader, recalculate)
+    rates = layer_rates(updates, reader, rate)
+    results = check_updates(updates, rates, reader, recalculate)
+    columns |= {column_name(UPDATES[weight]): result for weight, result in results.items()}
     updates.note_unchecked()
     _note_rounding(checked)
     _note_copies(checked)
@@ -103,7 +107,11 @@ def _note_typed(checked):
     computed = COMPUTED_NAMES & checked.table.columns.keys()
     if checked.typed and 2 * len(checked.typed) < len(computed):
         names = ", ".join(map(column_name, checked.typed))
-        checked.table.notes.append(f"No formula calculates {names}: the right numbers are typed.")
+        decimals = most_decimals([checked.table.values[name] for name in checked.typed])
+        rounded = f", rounded to {decimals} decimals" * (0 < decimals < ROUNDED_DIGITS)
+        checked.table.notes.append(
+            f"No formula calculates {names}: the right numbers are typed{rounded}."
+        )
 
 
 def _note_empty_gradients(checked, columns):
@@ -223,6 +231,7 @@ def _find_tables(book):
             if problem := place_constants(table, tables, labels):
                 problems.append(problem)
             else:
+                settle_numbering(table)
                 table.note_what_is_left()
                 tables.append(table)
     return tables, problems, labels

@@ -248,7 +248,10 @@ def test_rounding_hides_no_formula(tmp_path, mistake):
     result = workbooks.check_without_limits(path)
     wrong = students.wrong(result["tables"][0]["columns"])
     assert wrong == ({"dE/dw3": "a_h1 in place of a_h2"} if mistake else {})
-    typed = "No formula calculates h1, a_h1, h2, a_h2: the right numbers are typed."
+    typed = (
+        "No formula calculates h1, a_h1, h2, a_h2: the right numbers are typed, rounded to 6 "
+        "decimals."
+    )
     assert any(note.endswith(typed) for note in result["notes"])
 
 
