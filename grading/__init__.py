@@ -10,11 +10,15 @@ to load it.
     reading.py      refuse what is no workbook; what all share about cells
     cells.py        read the XML: values and formulas in one pass
     headers.py      which quantity a header or a label names
+    words.py        the words of headers in other languages
+    families.py     name headers in unknown words, by the numbers below them
     views.py        tables whose epochs run across, or that go on on another sheet
     tables.py       find the tables in the sheets
     labels.py       find the numbers beside labels, and the learning rates that are stated
     constants.py    find a table's inputs and targets
-    rates.py        find a table's learning rate
+    rates.py        find a table's learning rate, or one for each layer
+    numbering.py    weights that are numbered in another way than the lesson's
+    given.py        what a table starts from: inputs, targets, first weights
     columns.py      compare the computed columns
     updates.py      compare the updates of the weights
     causes.py       say why a column is wrong, and from which row on

@@ -22,6 +22,7 @@ from grading.repairs import repaired
 from grading.rounding import ACCEPTED_DIGITS
 
 LONGEST = 120  # characters of a formula in a sentence
+SAME_STEP = 1e-6  # relative: the steps of a series that was filled down
 _WORD = re.compile(r"[^\W\d][\w.]*")
 _OPERATOR = re.compile(r"[-+*/^(]")
 _SQUARE_OF_MINUS = re.compile(r"(?:^|[(*/,^])\s*-\s*\$?[A-Z]{1,3}\$?\d+\s*\^")
@@ -103,7 +104,17 @@ class Content:
         """Which cells of the column hold no number, (rows,)."""
         return ~np.isfinite(self.table.values[self.name])
 
-    def typed_over(self, right=None):
+    def without_formula(self, rows, right):
+        """Say what stands in rows (rows,) that have no formula; None where it is unknown.
+
+        Args:
+            right: see `typed_over`.
+        """
+        return not_numbers(self.table, self.name, rows) or typed_over(
+            self.table, self.name, self.filling, rows, right
+        )
+
+    def typed_over(self, right):
         """Say that all wrong cells hold typed numbers, which ones, and how to mend it; or None.
 
         Args:
@@ -125,8 +136,9 @@ class Content:
             return None
         texts = [*first]
         if len(ks) > 1:  # in its first row, a reference that moves may still be right
-            texts += [t for t in self._differences(ks[1]) or () if t not in first]
-            texts = [t for k, t in enumerate(texts) if not _same_but_for_row(t, texts[:k])]
+            for text in self._differences(ks[1]) or ():
+                if text not in texts and not _same_but_for_row(text, texts):
+                    texts.append(text)
         if not texts:
             return ""
         pitfall = _SQUARE_OF_MINUS.search(self.filling.forms[form].text)
@@ -174,7 +186,7 @@ class Content:
         """Say in which column of the student's own the mistake is: see `helpers.in_helper`."""
         if self.right is None or self._read(k) is None or not self.reader.inlined:
             return None
-        return in_helper(self.reader, partial(self._read, k), self.right)
+        return in_helper(self.reader, partial(self._read, k), self.right, self.explain)
 
     def _read(self, k, instead=None):
         """The formula in data row k as an expression, or None."""
@@ -302,7 +314,7 @@ def _why(table, name, wrong):
 _CALL = re.compile(r"(?<![\w.])([A-Z][A-Z0-9.]*)\(")
 
 
-def typed_over(table, name, filling, wrong, right=None):
+def typed_over(table, name, filling, wrong, right):
     """Numbers in the wrong rows where other rows of the column have formulas.
 
     Args:
@@ -314,10 +326,14 @@ def typed_over(table, name, filling, wrong, right=None):
     got, first = table.values[name], int(wrong.argmax())
     if first and wrong[first:].all() and (got[first:] == got[first - 1]).all():
         return f"the number of {table.address(name, first - 1)} is repeated, not its formula"
-    if right is not None:
-        for decimals in range(1, ACCEPTED_DIGITS):
-            if np.array_equal(got[wrong], np.round(right[wrong], decimals)):
-                return f"rounded to {decimals} decimals and typed over the formula"
+    steps = np.diff(got[wrong])
+    if len(steps) > 1 and steps[0] and np.allclose(steps, steps[0], rtol=SAME_STEP, atol=0):
+        return f"filled down as a series, {steps[0]:+.3g} a row, not by the formula".replace(
+            "-", "−"
+        )
+    for decimals in range(1, ACCEPTED_DIGITS):
+        if np.array_equal(got[wrong], np.round(right[wrong], decimals)):
+            return f"rounded to {decimals} decimals and typed over the formula"
     if wrong.sum() == 1:
         return f"{got[first]:.6g} is typed over the formula"
     return "numbers typed over the formulas"

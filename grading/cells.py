@@ -55,11 +55,11 @@ class Sheet:
         formulas: (row, column) → `Formula`.
     """
 
+    across, as_in_file = False, True
+
     def __init__(self, title, rows, formulas=None, hidden=False):
         self.title, self.rows, self.hidden = title, rows, hidden
         self.formulas = formulas or {}
-
-    across, as_in_file = False, True
 
     @property
     def name(self):
@@ -241,6 +241,7 @@ class _Cells:
             self.texts.setdefault("is", "")
 
     def _open_cell(self, attributes):
+        """Begin a cell: its column is that of its address, or the next one."""
         self.texts, self.attributes, self.sharing = {}, attributes, None
         address = attributes.get("r")
         if address is None:
@@ -275,6 +276,7 @@ class _Cells:
             self.rows[self.number] = tuple(self.row)
 
     def _keep_formula(self):
+        """Keep the formula of the cell that ends here; cells that share one have the first's."""
         if "f" not in self.texts:
             return
         text, place = self.texts["f"], (self.number, self.column)
@@ -287,6 +289,7 @@ class _Cells:
         self.formulas[place] = formula
 
     def _value(self):
+        """The value of the cell that ends here, by the type that the file says."""
         kind, text = self.attributes.get("t", "n"), self.texts.get("v")
         if kind == "inlineStr":
             return self.texts.get("is")

@@ -13,10 +13,10 @@ import numpy as np
 
 import backprop
 from backprop import GIVEN, GRADIENT_SYMBOLS, WEIGHTS
-from grading.causes import Content, not_numbers, typed_over
-from grading.differences import constant_differences, differences
+from grading.causes import Content, not_numbers
+from grading.differences import differences
 from grading.filling import Filling
-from grading.mistakes import catalogue
+from grading.mistakes import catalogue, rare
 from grading.quantities import (
     COMPUTED_NAMES,
     CONSTANT_NAMES,
@@ -27,7 +27,7 @@ from grading.quantities import (
     compile_formula,
     compile_formulas,
 )
-from grading.reading import shown
+from grading.reading import number_in, shown
 from grading.rounding import (
     ACCEPTED_DIGITS,
     COARSEST,
@@ -37,6 +37,8 @@ from grading.rounding import (
     propagate,
     uncertainty,
 )
+
+EXACT = 1e-12  # where two numbers must be the same decimal fraction
 
 
 class CheckedTable:
@@ -55,7 +57,7 @@ class CheckedTable:
     """
 
     def __init__(self, table):
-        self.table = table
+        self.table, self._fillings = table, {}
         self.decimals = accepted = self._accepted_decimals()
         self.uncertainty = {name: STORED * np.abs(values) for name, values in table.values.items()}
         rounded = False
@@ -126,8 +128,11 @@ class CheckedTable:
         return np.array([self.own[s.name] for s in _given(symbol)])
 
     def filling(self, name):
-        """What stands in a column of the table."""
-        return Filling(self.table.sheet, self.table.rows, self.table.columns[name])
+        """What stands in a column of the table: a `Filling`."""
+        if name not in self._fillings:
+            column = self.table.columns[name]
+            self._fillings[name] = Filling(self.table.sheet, self.table.rows, column)
+        return self._fillings[name]
 
 
 @cache
@@ -144,15 +149,18 @@ def _whole_row(*given):
 
 
 def right_columns(table):
-    """How many computed columns of a table are right, to compare readings of its constants."""
-    checked = CheckedTable(table)
-    names = [s.name for s in FORMULAS if s.name in table.columns]
-    tolerance = {n: checked.tolerance[n] + checked.uncertainty[n] for n in names}
-    return sum(
-        compare(table.values[n], checked.right[n], tolerance[n], table.checkable)[0]["verdict"]
-        == "right"
-        for n in names
-    )
+    """How many columns of a table are right, each calculated from the table's own cells.
+
+    To compare readings of the table's inputs and targets.
+    """
+    checked, count = CheckedTable(table), 0
+    for symbol, formula in FORMULAS.items():
+        if symbol.name in table.columns:
+            (right,), (distance,) = checked.calculate(*compile_formula(formula))
+            tolerance = distance + checked.uncertainty[symbol.name]
+            result, _ = compare(table.values[symbol.name], right, tolerance, table.checkable)
+            count += result["verdict"] == "right"
+    return count
 
 
 def missing_result():
@@ -215,21 +223,31 @@ def check_column(checked, symbol, reader, recalculate):
             _note_formula(checked, symbol, filling, reader, tolerance)
             return result
         result |= {"verdict": "wrong", "rows_wrong": int(wrong.sum())}
-    rows = wrong if wrong.any() else stale
-    first = int(rows.argmax())
-    result |= describe(table, name, first)
-    here = table.columns[name]
-    cells = {s: table.address(s, first, here) for s in (*table.columns, *table.cells)}
-    lessons = in_style(expected_formula(FORMULAS[symbol], cells), result["formula"])
-    result["expected_formula"] = lessons
-    if stale.any() and (not wrong.any() or stale[wrong].all()):
-        result |= {"verdict": "wrong", "rows_wrong": int(rows.sum()), "cause": STALE}
-    else:
-        result["cause"] = _cause(checked, symbol, got, wrong, filling, reader)
-        content = content_of(checked, symbol, filling, wrong, reader)
-        result["expected_formula"] = content.mended(first, cells) or lessons
+    result |= _explained(checked, symbol, wrong, stale, reader)
     checked.wrong.append(name)
     return result
+
+
+def _explained(checked, symbol, wrong, stale, reader):
+    """The keys of a wrong column's result that say where and why it is, and what is right.
+
+    Args:
+        wrong, stale: which rows are, (rows,). reader: see `check_column`.
+    """
+    table, name, filling = checked.table, symbol.name, checked.filling(symbol.name)
+    rows = wrong if wrong.any() else stale
+    first, here = int(rows.argmax()), table.columns[name]
+    found = describe(table, name, first)
+    cells = {s: table.address(s, first, here) for s in (*table.columns, *table.cells)}
+    lessons = in_style(expected_formula(FORMULAS[symbol], cells), found["formula"])
+    if stale.any() and (not wrong.any() or stale[wrong].all()):
+        found |= {"verdict": "wrong", "rows_wrong": int(rows.sum()), "cause": STALE}
+        return found | {"expected_formula": lessons}
+    content = content_of(checked, symbol, filling, wrong, reader)
+    cause = _cause(checked, symbol, content)
+    if cause:
+        cause += _text_in_row(checked, symbol, wrong)
+    return found | {"cause": cause, "expected_formula": content.mended(first, cells) or lessons}
 
 
 def _with_inherited(checked, symbol, result, wrong):
@@ -294,122 +312,21 @@ def content_of(checked, symbol, filling, wrong, reader):
     )
 
 
-def check_constants(checked, reader):
-    """Check that inputs and targets stay what they are: name → result of those that do not."""
-    table, results = checked.table, {}
-    for name, stated in table.stated.items():
-        wrong = ~np.isclose(stated, table.constants[name], rtol=1e-9, atol=0)
-        wrong |= _texts_that_spoil(table, name)
-        if not wrong.any():
-            continue
-        first, filling = int(wrong.argmax()), checked.filling(name)
-        symbol = next(s for s in GIVEN if s.name == name)
-        content = Content(
-            table, reader, name, filling, wrong, lambda e, s=symbol: constant_differences(e, s),
-            {name},
-        )  # fmt: skip
-        said = content.causes(
-            lambda rows, n=name: (
-                not_numbers(table, n, rows)
-                or _text(table, n, int(rows.argmax()))
-                or "typed numbers"
-            )
-        )
-        results[name] = missing_result() | {
-            "verdict": "wrong",
-            "rows_checked": len(wrong),
-            "rows_wrong": int(wrong.sum()),
-            **describe(table, name, first),
-            "expected_formula": f"{table.constants[name][first]:g}",
-            "cause": said or not_numbers(table, name, wrong) or _text(table, name, first)
-            or _other_numbers(content, table.stated[name], table.constants[name][first]),
-        }  # fmt: skip
-        checked.wrong.append(name)
-    return results
-
-
-def _texts_that_spoil(table, name):
-    """Rows in which an input or target is a text, and what is calculated an error, (rows,)."""
-    columns = [table.raw[n] for n in COMPUTED_NAMES & table.raw.keys()]
-    error = [any(column[k] == "#VALUE!" for column in columns) for k in range(len(table.rows))]
-    return np.array([isinstance(value, str) for value in table.raw[name]]) & np.array(error, bool)
-
-
-def _text(table, name, k):
-    value = table.raw[name][k]
-    return f"text in place of a number: '{shown(value, 20)}'" if isinstance(value, str) else None
-
-
-def _other_numbers(content, stated, right):
-    """Say which other numbers stand in the place of an input or target."""
-    others = stated[content.wrong]
-    steps = np.diff(stated[np.flatnonzero(content.wrong)[0] - 1 :])
-    if len(steps) > 1 and content.wrong[-1] and np.allclose(steps, steps[0]) and steps[0]:
-        return f"filled down as a series, {steps[0]:+g} a row".replace("-", "−")
-    if (others == others[0]).all():
-        return f"{content.where(content.wrong)}: {others[0]:g} in place of {right:g}"
-    return f"it changes from row to row: it is {right:g} in the others"
-
-
-def check_start(checked, reader, stated):
-    """Check the first weights: name → result of those that are not the stated ones.
-
-    Args:
-        stated: name → the numbers beside its labels. Where most first weights are there, the
-            others are mistakes.
-    """
-    table, results = checked.table, _typed_wrong(checked, stated)
-    for weight in WEIGHTS:
-        filling = checked.filling(weight.name)
-        if filling.form[0] < 0:
-            continue
-        place = (table.rows[0], filling.column)
-        said = reader.read(table.sheet.formulas[place], *place, 0)
-        name, _, where = str(said).partition(" of the ")
-        if where == "input block" and name != weight.name:
-            results[weight.name] = missing_result() | {
-                "verdict": "wrong",
-                "rows_checked": 1,
-                "rows_wrong": 1,
-                **describe(table, weight.name, 0),
-                "expected_formula": f"the cell of {weight}",
-                "cause": f"it starts with {name} of the input block",
-            }
-    return results
-
-
-def _typed_wrong(checked, stated):
-    """First weights that are not the number beside their label, though the others are."""
-    table = checked.table
-    first = {w.name: table.values[w.name][0] for w in WEIGHTS if stated.get(w.name)}
-    other = [name for name, value in first.items() if value not in stated[name]]
-    if len(first) <= 2 * len(other) or len(first) < len(WEIGHTS) / 2:
-        return {}
-    return {
-        name: missing_result() | {
-            "verdict": "wrong",
-            "rows_checked": 1,
-            "rows_wrong": 1,
-            **describe(table, name, 0),
-            "expected_formula": f"{stated[name][0]:g}",
-            "cause": f"it starts with {first[name]:g}; beside its label is {stated[name][0]:g}",
-        }
-        for name in other if len(set(stated[name])) == 1
-    }  # fmt: skip
-
-
 STALE = (
     "the numbers are not those that the formulas give: open the file, let it be calculated "
     "again (Ctrl+Alt+F9), and save it"
 )
 
 
+# A stored number that is further from what its formula gives is of an earlier calculation.
+STALE_TOLERANCES, STALE_RELATIVE = 3, 1e-6
+
+
 def stale_rows(calculated, got, tolerance):
     """Rows whose stored number is not what the cell's own formula gives."""
     with np.errstate(all="ignore"):
-        return np.isfinite(calculated) & np.isfinite(got) & ~(
-            np.abs(calculated - got) <= 3 * tolerance + 1e-6 * np.abs(calculated)
-        )  # fmt: skip
+        allowed = STALE_TOLERANCES * tolerance + STALE_RELATIVE * np.abs(calculated)
+        return np.isfinite(calculated) & np.isfinite(got) & ~(np.abs(calculated - got) <= allowed)
 
 
 def describe(table, name, k):
@@ -442,9 +359,10 @@ def in_style(formula, theirs):
 # --- Why a column is wrong ---------------------------------------------------------
 
 
-def _cause(checked, symbol, got, wrong, filling, reader):
-    """Say why a column is wrong, or None."""
-    table, name = checked.table, symbol.name
+def _cause(checked, symbol, content):
+    """Say why a column is wrong, or None; `content` holds what stands in it."""
+    table, name, wrong = checked.table, symbol.name, content.wrong
+    got = table.values[name]
     used = [s.name for s in FORMULAS[symbol].free_symbols if s.name in table.columns]
     broken_given = [
         n for n in GIVEN_NAMES & {*used} if not np.isfinite(checked.own[n][wrong]).all()
@@ -455,10 +373,7 @@ def _cause(checked, symbol, got, wrong, filling, reader):
     (right,), (tolerance,) = checked.calculate(*compile_formula(FORMULAS[symbol]))
     broken = ~np.isfinite([right, *(table.values[u] for u in used)]).all(0)
     unexplained = wrong & ~(broken & ~np.isfinite(got))  # an error goes on to its users
-    content = content_of(checked, symbol, filling, wrong, reader)
-    said = content.causes(
-        lambda rows: not_numbers(table, name, rows) or typed_over(table, name, filling, rows, right)
-    )
+    said = content.causes(lambda rows: content.without_formula(rows, right))
     if said:
         return said
     if said == "":  # every formula is right in itself
@@ -478,6 +393,17 @@ def _cause(checked, symbol, got, wrong, filling, reader):
     return content.typed_over(right) or _from_numbers(checked, symbol, fits)
 
 
+def _text_in_row(checked, symbol, wrong):
+    """Say that a number from which the wrong rows are calculated is a text there."""
+    table = checked.table
+    for name in sorted(s.name for s in FORMULAS[symbol].free_symbols):
+        cells = table.raw.get(name, ())
+        texts = np.array([isinstance(v, str) and np.isfinite(number_in(v)) for v in cells])
+        if name in GIVEN_NAMES and 0 < 2 * texts.sum() < len(texts) and texts[wrong].all():
+            return f" ({name} in {table.address(name, int(wrong.argmax()))} is a text)"
+    return ""
+
+
 def follows_from(columns):
     """Say that a column inherits what is wrong in others; None where there are none."""
     if not columns:
@@ -489,14 +415,17 @@ def _from_numbers(checked, symbol, fits):
     """The mistake of the catalogue that gives a column's numbers, or None."""
     if misplaced := _misplaced(checked, symbol, fits):
         return misplaced
-    outcomes = checked.calculate(*_compiled_mistakes(symbol))
-    for (what, _), *outcome in zip(catalogue(symbol), *outcomes):
-        if fits(*outcome):
-            return what
+    for mistakes in (catalogue, rare):
+        if known := mistakes(symbol):
+            outcomes = checked.calculate(*_compiled_mistakes(symbol, mistakes))
+            for (what, _), *outcome in zip(known, *outcomes):
+                if fits(*outcome):
+                    return what
     for decimals in range(1, ACCEPTED_DIGITS):
-        if fits(np.round(checked.right[symbol.name], decimals), 1e-12):
+        if fits(np.round(checked.right[symbol.name], decimals), EXACT):
             return _rounded(checked, symbol, decimals)
-    return None
+    typed = checked.live and (checked.filling(symbol.name).form < 0).all()
+    return "typed numbers in place of formulas" if typed else None
 
 
 def _rounded(checked, symbol, decimals):
@@ -509,8 +438,8 @@ def _rounded(checked, symbol, decimals):
 
 
 @cache
-def _compiled_mistakes(symbol):
-    return compile_formulas([formula for _, formula in catalogue(symbol)])
+def _compiled_mistakes(symbol, mistakes):
+    return compile_formulas([formula for _, formula in mistakes(symbol)])
 
 
 def _misplaced(checked, symbol, fits):

@@ -16,15 +16,16 @@ import numpy as np
 import sympy
 
 import backprop
-from backprop import GIVEN, GRADIENT_SYMBOLS
+from backprop import E1, E2, GIVEN, GRADIENT_SYMBOLS, SIGMOIDS, TARGETS
 from grading.mistakes import ETA, alike, catalogue, rules_at, update_formulas
-from grading.parsing import evaluate
+from grading.parsing import Largest, evaluate
 from grading.quantities import FORMULAS
 
 # --- Random networks ---------------------------------------------------------------
 
 PROBES = 3  # networks in which two formulas must agree to be the same
-CLOSE = 1e-9
+CLOSE = 1e-9  # relative: the same values, calculated in another order
+HIGHEST = 4  # power that is taken for a product; somebody may cube in place of squaring
 
 
 def _networks():
@@ -99,10 +100,13 @@ def build(expression):
         return _joined("sum", [build(part) for part in expression.args])
     if expression.is_Mul:
         return _joined("product", [build(part) for part in expression.args])
-    if expression.is_Pow and expression.exp.is_Integer and 2 <= expression.exp <= 4:
+    if expression.is_Pow and expression.exp.is_Integer and 2 <= expression.exp <= HIGHEST:
         base = build(expression.base)
         base.power = int(expression.exp)
         return _joined("product", [base] * int(expression.exp))
+    if expression.is_Pow and expression.exp.is_Integer and -HIGHEST <= expression.exp <= -2:
+        inverse = build(sympy.Pow(expression.base, -1, evaluate=False))
+        return _joined("product", [inverse] * int(-expression.exp))
     parts = [build(part) for part in expression.args]
     if expression.is_Pow and expression.exp == -1 and parts[0].kind == "product":
         inverse = [build(sympy.Pow(p.expression, -1, evaluate=False)) for p in parts[0].parts]
@@ -158,6 +162,7 @@ def _number(value):
 RULE, SYMBOL, UNLIKE, SIGN, FORGOTTEN, EXTRA, REPLACED = 1.0, 1.0, 1.4, 0.9, 1.0, 1.3, 2.0
 PER_SYMBOL = 0.15  # of a part that is forgotten or one too many
 PER_REPLACED = 0.4  # of a part in place of another
+PER_OF_SYMBOL = 0.1  # of a part that has one symbol in its place
 FEW = 4  # parts left over that are paired in every possible way
 MANY = 20  # parts, of which no groups are tried: no formula of this network has as many
 DEEPEST = 3  # parentheses missing one inside the other
@@ -176,6 +181,7 @@ class _Comparison:
         return self.known[key][0]
 
     def _compare(self, ours, right, depth):
+        """Compare two parts; `depth` counts the parentheses that were opened on the way."""
         if close(ours.value, right.value):
             return 0, []
         options = [self._replaced(ours, right)]
@@ -190,6 +196,8 @@ class _Comparison:
         for text, _, value in _rules(right.expression):
             if close(ours.value, value):
                 options.append((RULE, [(text,)]))
+        if (ours.kind, right.kind) == ("sum", "product"):
+            options += self._added_for_multiplied(ours, right)
         best = min(options, key=_cost)
         if best[0] <= RULE:
             return best
@@ -204,6 +212,15 @@ class _Comparison:
         if function and ours.kind == right.kind and len(ours.parts) == len(right.parts):
             options.append(_added([self(a, b, depth) for a, b in zip(ours.parts, right.parts)]))
         return min(options, key=_cost)
+
+    @staticmethod
+    def _added_for_multiplied(ours, right):
+        """Compare with a product of which one factor is a term: a·b + c in place of a·b·c."""
+        for part in sorted(ours.parts, key=lambda part: part.size):
+            others = ours.value - part.value
+            if close(others * part.value, right.value):
+                return [(RULE, [("plus {} in place of times {}", part, part)])]
+        return []
 
     def _opened(self, ours, right, depth):
         """Compare with what the right part is without parentheses."""
@@ -229,7 +246,7 @@ class _Comparison:
             return UNLIKE, [("{} in place of {}", ours, right)]
         cost = REPLACED + PER_REPLACED * (ours.size + right.size)
         if ours.kind == "symbol":
-            cost = UNLIKE + PER_REPLACED + 0.1 * right.size
+            cost = UNLIKE + PER_REPLACED + PER_OF_SYMBOL * right.size
         return cost, [("{} in place of {}", ours, right)]
 
     def _parts(self, ours, right, kind, depth):
@@ -429,15 +446,58 @@ def _known_mistakes(symbol):
     return [(what, values(formula)) for what, formula in catalogue(symbol)]
 
 
-@lru_cache(100)
-def _right_trees(right):
-    """The right formula as trees: as the lesson has it, and with its sum multiplied out."""
+def _with_tanh(right):
+    """A sigmoid as ½·(1 + tanh(h/2))."""
+    for h in SIGMOIDS.values():
+        half = sympy.Rational(1, 2)
+        tanh = sympy.Mul(half, 1 + sympy.tanh(half * h), evaluate=False)
+        right = right.subs(1 / (1 + sympy.exp(-h)), tanh)
+    return right
+
+
+def _with_exponentials(right):
+    """The slope of a sigmoid as exp(−h)/(1 + exp(−h))²."""
+    for a, h in SIGMOIDS.items():
+        slope = sympy.exp(-h) / (1 + sympy.exp(-h)) ** 2
+        right = right.replace(
+            lambda n, a=a: n.is_Mul and {a, 1 - a} <= {*n.args},
+            lambda n, a=a, slope=slope: n / a / (1 - a) * slope,
+        )
+    return right
+
+
+WRITTEN = {sympy.tanh: _with_tanh, sympy.exp: _with_exponentials}  # function → another form
+
+
+@lru_cache(200)
+def _right_trees(right, functions=frozenset()):
+    """The right formula as trees: as the lesson has it, and with its sum multiplied out.
+
+    Args:
+        functions: those in the formula that it is compared with. By these, sigmoids and
+            their slopes are written as people write them with such functions.
+    """
     trees = [build(right)]
-    sums = [part for part in trees[0].parts if part.kind == "sum" and part.size > 4]
+    written = {name: form(right) for name, form in WRITTEN.items() if name in functions}
+    trees += [build(other) for other in written.values() if other != right]
+    sums = [p for p in trees[0].parts if p.kind == "sum" and all(t.parts for t in p.parts)]
     if trees[0].kind == "product" and sums:
         rest = [part for part in trees[0].parts if part is not sums[0]]
         trees.append(_joined("sum", [_joined("product", [t, *rest]) for t in sums[0].parts]))
     return trees
+
+
+ENTROPY = {  # the loss that goes with probabilities
+    error: -t * sympy.log(a) - (1 - t) * sympy.log(1 - a)
+    for error, t, a in zip((E1, E2), TARGETS, [*SIGMOIDS][2:])
+}
+
+
+def _relu(found, symbol):
+    """Say that max(0, h) stands in place of a sigmoid; None where it does not."""
+    h = SIGMOIDS.get(symbol)
+    is_relu = h is not None and close(found, np.maximum(0, values(h)))
+    return f"max(0, {h}), which is ReLU, in place of the sigmoid" if is_relu else None
 
 
 @lru_cache(2000)
@@ -454,6 +514,10 @@ def differences(ours, symbol):
     found = values(ours)
     if close(found, values(symbol)):
         return ()
+    if ours.has(Largest) and (relu := _relu(found, symbol)):
+        return (relu,)
+    if ours.has(sympy.log) and symbol in ENTROPY and close(found, values(ENTROPY[symbol])):
+        return ("the cross-entropy in place of half the squared error",)
     for what, mistaken in _known_mistakes(symbol):
         if close(found, mistaken):
             if any(p.is_Pow and p.exp == 1 for p in sympy.preorder_traversal(ours)):
@@ -474,6 +538,7 @@ def update_differences(ours, weight, typed=None):
         typed: the learning rate, where it may stand as a number in the formula.
     """
     right, mistaken = update_formulas(weight)
+    typed = None if typed is None else sympy.Rational(str(float(typed)))
     found = values(ours)
     if close(found, values(right)):
         return ()
@@ -488,6 +553,11 @@ def update_differences(ours, weight, typed=None):
     return _cheapest(ours, right, *others)
 
 
+def part_differences(ours, right):
+    """The same for a part of a formula, over the network's quantities."""
+    return () if close(values(ours), values(right)) else _cheapest(ours, right)
+
+
 def constant_differences(ours, symbol):
     """The same for a cell that takes an input or target from elsewhere."""
     names = ours.free_symbols
@@ -499,7 +569,10 @@ def constant_differences(ours, symbol):
 def _cheapest(ours, *rights):
     """The differences from the one of some right formulas that is nearest."""
     tree, compare = build(ours), _Comparison()
-    results = [(compare(tree, form), right) for right in rights for form in _right_trees(right)]
+    functions = frozenset(node.func for node in ours.atoms(sympy.Function)) & {*WRITTEN}
+    results = [
+        (compare(tree, form), right) for right in rights for form in _right_trees(right, functions)
+    ]
     (_, found), right = min(results, key=lambda result: result[0][0])
     texts = [say(*difference) for difference in found]
     counts = Counter(texts)

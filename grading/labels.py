@@ -2,7 +2,7 @@
 
 A number may stand to the right of its label, to the left, below or above. Where more than
 one reading is possible, the cells that the table's formulas refer to decide; then the
-numbers, which is asked in `workbooks.py`.
+numbers, which is asked in `constants.py`.
 """
 
 import itertools
@@ -48,7 +48,16 @@ class Labels:
         """The labels that may speak of a table: those of its sheet, and of sheets without one."""
         elsewhere = [s.title for s in self.book.sheets if not self.headers[s.title]]
         titles = [table.sheet.title, *elsewhere]
-        return [label for title in dict.fromkeys(titles) for label in self.found[title]]
+        labels = [label for title in dict.fromkeys(titles) for label in self.found[title]]
+        if len(self.headers[table.sheet.title]) < 2:
+            return labels
+        first, last = min(table.columns.values()), max(table.columns.values())
+
+        def apart(label):  # of several tables on a sheet, each has its labels near it
+            columns = [column for _, column, _ in label.numbers.values()]
+            return label.sheet is table.sheet and not any(first <= c <= last for c in columns)
+
+        return sorted(labels, key=apart)
 
     def directions(self, table):
         """The directions, first those in which the table's formulas refer to the numbers."""
@@ -154,10 +163,7 @@ def address_on(table, sheet, row, column):
 def _labels(sheet, headers):
     """The labels of a sheet. A header of a table is none, except η: it may stand in that row."""
     skip = {(n, c) for n, columns in headers for name, c in columns.items() if name != "eta"}
-    inside = [
-        (range(n + 1, _end(sheet, n, c)), range(min(c.values()), max(c.values()) + 1))
-        for n, c in headers
-    ]
+    inside = [(range(n + 1, _end(sheet, n, c)), _headed(sheet, n, c)) for n, c in headers]
     for number, row in sheet.rows.items():
         for column, text in enumerate(row, start=1):
             if (number, column) in skip or not (name := canonical_name(text)):
@@ -173,6 +179,13 @@ def _labels(sheet, headers):
                 numbers.pop("second to the right", None)
             if numbers:
                 yield Label(name, sheet, numbers)
+
+
+def _headed(sheet, header_row, columns):
+    """The columns of a table, and those between them with a text in the header's row."""
+    between = range(min(columns.values()), max(columns.values()) + 1)
+    texts = {c for c in between if isinstance(sheet.value(header_row, c), str)}
+    return texts | {*columns.values()}
 
 
 def _end(sheet, header_row, columns):

@@ -6,6 +6,7 @@ a student's numbers is found out in `columns.py` and `updates.py`.
 """
 
 import itertools
+import re
 from functools import cache
 
 import numpy as np
@@ -65,7 +66,8 @@ def _open_product(node):
                 for flags in itertools.product((True, False), repeat=len(rest)):
                     before = sympy.Mul(*itertools.compress(rest, flags))
                     after = sympy.Mul(*itertools.compress(rest, (not f for f in flags)))
-                    yield total, sympy.Add(before * first, *middle, last**power * after)
+                    sign = sympy.sign(last.as_coeff_Mul()[0]) ** (power + 1)  # −a^2 is −(a²)
+                    yield total, sympy.Add(before * first, *middle, sign * last**power * after)
 
 
 def _open_power(node):
@@ -157,11 +159,17 @@ def mistaken(node, rule, whole=True):
     where, what, change = rule
     if NODES[where](node) or (whole and where == "whole"):
         for detail, changed in change(node):
-            details = detail if isinstance(detail, tuple) else (detail,)
-            yield what.format(*map(backprop.to_text, details)), changed
+            yield _said(what, detail), changed
     for k, argument in enumerate(node.args):
         for text, changed in mistaken(argument, rule, whole=False):
             yield text, node.func(*node.args[:k], changed, *node.args[k + 1 :])
+
+
+def _said(what, detail):
+    """What happened, in words."""
+    details = detail if isinstance(detail, tuple) else (detail,)
+    text = what.format(*map(backprop.to_text, details))
+    return re.sub(r"^a product in place of 1 − (\w+)$", r"\1 in place of 1 − \1", text)
 
 
 def rules_at(node):
@@ -170,8 +178,7 @@ def rules_at(node):
     for where, what, change in RULES:
         if NODES[where](node):
             for detail, changed in change(node):
-                details = detail if isinstance(detail, tuple) else (detail,)
-                found.append((what.format(*map(backprop.to_text, details)), changed))
+                found.append((_said(what, detail), changed))
     return found
 
 
@@ -203,6 +210,18 @@ def catalogue(symbol):
     return kept[1:]
 
 
+# What few people write, tried last, where there are only numbers.
+RARE_RULES = (
+    ("symbol", "{} in place of {}", lambda n: [((1 - n, n), 1 - n)] if n in SIGMOIDS else []),
+)
+
+
+@cache
+def rare(symbol):
+    """The rare mistakes of a computed column: a list of (what happened, formula)."""
+    return [found for rule in RARE_RULES for found in mistaken(FORMULAS[symbol], rule)]
+
+
 # --- In the update of a weight -----------------------------------------------------
 
 ETA = sympy.Symbol("η")
@@ -225,6 +244,7 @@ UPDATE_MISTAKES = {  # g is ∂E/∂w; w_other is another weight, and {other} it
     "{other} in place of the old weight": w_other - ETA * g,
     "{other} in place of the old weight, with its own gradient": w_other - ETA * g_other,
 }
+RARE_UPDATES = {"the step is multiplied by the old weight": w - ETA * g * w}
 UPDATE_SYMBOLS = (ETA, w, g, w_first, g_first, w_other, g_other)
 
 

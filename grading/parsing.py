@@ -162,6 +162,7 @@ class _Parser:
         return value
 
     def operand(self):
+        """A number, a cell or a range, a call of a function, something in parentheses."""
         self.operands += 1
         if self.operands > OPERANDS:
             raise Unknown("many operands")
@@ -188,6 +189,7 @@ class _Parser:
             raise Unknown(token.value)
 
     def function(self, name):
+        """What a call gives, once its name has been read."""
         arguments = []
         while not (self.next_is("FUNC") and self.tokens[-1].subtype == "CLOSE"):
             arguments.append(self.expression(0))
@@ -201,6 +203,7 @@ class _Parser:
         return FUNCTIONS[name](*map(self.one, arguments))
 
     def range(self, text):
+        """The symbols of the cells of a range, a list; also of what a name stands for."""
         found = _RANGE.fullmatch(text)
         if not found:
             if text.upper() not in self.names:
@@ -218,6 +221,7 @@ class _Parser:
         ]
 
     def place(self, text):
+        """(row, column, row_fixed, column_fixed) of an address, as in `Reference`."""
         fixed_column, letters, fixed_row, digits = _PLACE.fullmatch(text).groups()
         row, column = int(digits), _column(letters.upper())
         return (
@@ -228,6 +232,7 @@ class _Parser:
         )
 
     def symbol(self, reference):
+        """The symbol of a cell; the same cell has the same one."""
         symbol = sympy.Symbol(repr(tuple(reference)))
         self.references[symbol] = reference
         return symbol
@@ -311,7 +316,10 @@ COMPARISONS = {"=": np.equal, "<>": np.not_equal, "<": np.less, "<=": np.less_eq
                ">": np.greater, ">=": np.greater_equal}  # fmt: skip
 OPPOSITE = {"=": "<>", "<>": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 LOST = sympy.Symbol("the lost reference #REF!")  # its cell was deleted
+Largest = sympy.Function("Largest")  # of two values, as MAX
 Rounded = sympy.Function("Rounded")  # of a value and a number of decimals
+
+OPAQUE = (Compared, Choice, Largest, Rounded)  # they take no `evaluate`
 
 
 def _rounded(value, digits):
@@ -330,6 +338,8 @@ FUNCTIONS = {
     "POWER": lambda a, b: combine("^", a, b),
     "SQRT": lambda a: combine("^", a, sympy.Rational(1, 2)),
     "SUMSQ": lambda *a: _fold(sympy.Add)([combine("^", x, sympy.Integer(2)) for x in a]),
+    "MAX": lambda a, b: Largest(a, b),
+    "SUMXMY2": lambda a, b: combine("^", combine("-", a, b), sympy.Integer(2)),
     "ABS": lambda a: sympy.Abs(a, evaluate=False),
     "TANH": lambda a: sympy.tanh(a, evaluate=False),
     "LN": lambda a: sympy.log(a, evaluate=False),
@@ -349,7 +359,7 @@ def replace(expression, symbols):
     if not expression.args:
         return expression
     arguments = [replace(argument, symbols) for argument in expression.args]
-    if expression.func in (Rounded, Compared, Choice):
+    if expression.func in OPAQUE:
         return expression.func(*arguments)
     return expression.func(*arguments, evaluate=False)
 
@@ -369,7 +379,7 @@ def decide(expression, values, chosen):
         chosen.append((condition, true))
         return decide(yes if true else no, values, chosen)
     arguments = [decide(argument, values, chosen) for argument in expression.args]
-    if expression.func in (Rounded, Compared):
+    if expression.func in OPAQUE:
         return expression.func(*arguments)
     return expression.func(*arguments, evaluate=False)
 
@@ -385,7 +395,7 @@ def evaluate(expression, values):
     """
     if expression.is_Symbol:
         return values.get(expression, np.nan) if expression == LOST else values[expression]
-    if expression.is_Number:
+    if expression.is_Number or expression.is_NumberSymbol:  # e, where a mistake has exp(1)
         return float(expression)
     if expression.func is Compared:
         return _compared(*(evaluate(argument, values) for argument in expression.args[1:]),
@@ -415,6 +425,7 @@ def _power(base, exponent):
 _UFUNCS = {
     Choice: lambda condition, a, b: np.where(np.asarray(condition) != 0, a, b),
     Rounded: lambda a, digits: np.round(a, int(digits)),
+    Largest: np.maximum,
     sympy.exp: np.exp,
     sympy.Abs: np.abs,
     sympy.tanh: np.tanh,

@@ -83,7 +83,33 @@ class Reader:
         self.meanings, self.conditions = {}, []
         return self._expression(self.table.sheet, formula, row, column, 0)
 
+    def read_cell(self, place, instead):
+        """Read the formula of a cell of the student's own: an expression, or None.
+
+        Args:
+            place, instead: see `read`.
+        """
+        title, row, column = place
+        sheet, before = self.book.sheet(title), (self.here, self.inlined, self.instead)
+        formula = sheet.formulas.get((row, column))
+        if formula is None:
+            return None
+        self.here, self.inlined, self.left = self.index.get(row, self.here), {}, MOST
+        self.instead = {key: value for key, value in instead.items() if key != place}
+        found = self._expression(sheet, formula, row, column, 1)
+        self.here, self.inlined, self.instead = before
+        return found
+
+    def other_row(self, place):
+        """Which other row of the table a cell is in than the formula; None for the same."""
+        title, row, _ = place
+        k = self.index.get(row) if title == self.table.sheet.title else None
+        if k is None or k == self.here:
+            return None
+        return "the row above" if k == self.here - 1 else self.table.sheet.line_name(row)
+
     def _expression(self, sheet, formula, row, column, depth):
+        """A formula's expression; `depth` counts the cells that led to it. None: not read."""
         parsed = parse(formula, self.book.names)
         if parsed is None or depth > DEEPEST:
             return None
@@ -154,8 +180,8 @@ class Reader:
     def _of_row(self, symbol, row, fixed):
         """A quantity of the table, said with its row where that is another one."""
         values, k, here = self.table.values, self.index[row], self.here
-        if symbol.name == "eta":
-            return ETA
+        if symbol.name in ("eta", "epoch"):  # whatever its row
+            return ETA if symbol.name == "eta" else symbol
         constant = symbol.name in CONSTANT_NAMES and symbol.name in values
         if k == here or (constant and values[symbol.name][k] == values[symbol.name][here]):
             return symbol

@@ -101,6 +101,7 @@ def as_text(result):
 
 
 def _table_as_text(table):
+    """The lines about one table: what is right, what is missing, and each wrong column."""
     columns = table["columns"]
     by_verdict = {
         verdict: [name for name, column in columns.items() if column["verdict"] == verdict]

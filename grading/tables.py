@@ -9,6 +9,7 @@ import re
 import numpy as np
 
 from backprop import SIGMOIDS
+from grading.families import more_names
 from grading.headers import canonical_name, group_names
 from grading.quantities import (
     COMPUTED_NAMES,
@@ -19,8 +20,10 @@ from grading.quantities import (
 from grading.reading import absolute, number_in, on_sheet, shown
 
 FEWEST_NAMES = 8  # in a header row
+FEWEST_KNOWN = 4  # names in it; the others may be in unknown words, see `families.py`
 FEWEST_NUMBERS = 3  # in a row below a table's header that may belong to it
 MOST_NUMBERS = 0.6  # of the cells in a row of labels, each with a number beside it
+BLOCK = 3  # rows in which a block of labels has the next one
 LARGEST = 1e100  # a weight or input beyond it is no number to calculate with
 
 
@@ -34,9 +37,12 @@ def find_headers(sheet):
     for number, row in sheet.rows.items():
         named = [(c, canonical_name(text)) for c, text in enumerate(row, start=1)]
         named = [(c, name) for c, name in named if name]
+        if len(named) < FEWEST_KNOWN:
+            continue
+        named += _grouped(sheet, number, {name for _, name in named})
+        named = sorted(named + more_names(sheet, number, named))
         if len(named) < FEWEST_NAMES:
             continue
-        named = sorted(named + _grouped(sheet, number, {name for _, name in named}))
         named = [(c, name) for c, name in named if not _is_label(sheet, number, c)]
         named = _told_apart(row, named)
         found = {}
@@ -96,7 +102,11 @@ def _told_apart(row, named):
 
 
 def _is_label(sheet, row, column):
-    """Whether a name in a header row is the label of a number beside it, in a block of labels."""
+    """Whether a name in a header row is the label of a number, in a block of labels."""
+    name = canonical_name(sheet.value(row, column))
+    further = {canonical_name(sheet.value(row + k, column)) for k in range(1, BLOCK + 1)}
+    if name in CONSTANT_NAMES and further - {None, name}:  # below it, other labels go on
+        return True
     beside = (sheet.value(row, column + 1), sheet.value(row, column - 1))
     below = sheet.value(row + 1, column)
     return any(np.isfinite(number_in(v)) for v in beside) and not np.isfinite(number_in(below))
@@ -148,6 +158,8 @@ class Table:
         found, left_out, only_counted = [], [], []
         for row in sorted(n for n in self.sheet.rows if self.header_row < n <= last_row):
             cells = [self.sheet.value(row, c) for c in given]
+            if not found and self._is_second_header(row):
+                continue
             if 2 * sum(cell is not None for cell in cells) <= len(given):
                 numbers = [number_in(self.sheet.value(row, c)) for c in others]
                 if np.isfinite(numbers).sum() >= FEWEST_NUMBERS and not self._looks_apart(
@@ -176,6 +188,13 @@ class Table:
         """Whether a row has a number in the column of epochs."""
         epoch = self.columns.get("epoch")
         return epoch is not None and np.isfinite(number_in(self.sheet.value(row, epoch)))
+
+    def _is_second_header(self, row):
+        """Whether a row below the header only has texts: units, or other names."""
+        cells = [self.sheet.value(row, column) for column in self.columns.values()]
+        texts = [c for c in cells if isinstance(c, str) and not c.startswith("#")]
+        numbers = np.isfinite([number_in(cell) for cell in cells])
+        return bool(texts) and not numbers.any() and len(texts) == sum(c is not None for c in cells)
 
     def _looks_apart(self, row, found):
         """Whether a row may be something else than the next epoch: a label in it, or none near."""

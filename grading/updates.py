@@ -13,7 +13,7 @@ import sympy
 
 import backprop
 from backprop import GIVEN, GRADIENT_SYMBOLS, GRADIENTS, WEIGHTS
-from grading.causes import Content, not_numbers, typed_over
+from grading.causes import Content, not_numbers
 from grading.columns import (
     STALE,
     compare,
@@ -25,16 +25,22 @@ from grading.columns import (
     stale_rows,
 )
 from grading.differences import update_differences
-from grading.filling import Filling
-from grading.mistakes import ETA, UPDATE, UPDATE_MISTAKES, UPDATE_SYMBOLS, update_formulas
+from grading.mistakes import (
+    ETA,
+    RARE_UPDATES,
+    UPDATE,
+    UPDATE_MISTAKES,
+    UPDATE_SYMBOLS,
+    update_formulas,
+)
 from grading.quantities import GIVEN_NAMES
 from grading.reading import absolute
 from grading.rounding import RELATIVE
 
-_update_values = sympy.lambdify(
-    UPDATE_SYMBOLS, [UPDATE, *UPDATE_MISTAKES.values()], modules="numpy"
-)
+_KNOWN = UPDATE_MISTAKES | RARE_UPDATES
+_update_values = sympy.lambdify(UPDATE_SYMBOLS, [UPDATE, *_KNOWN.values()], modules="numpy")
 LONGEST_STEP = 1000  # epochs between two rows
+DEVIATIONS = 8  # how far many roundings may add up: times that of one and √(their number)
 MOST_MISSING = 20  # epochs that are looked for between two rows, where none are counted
 
 
@@ -122,8 +128,7 @@ class Updates:
 
     def filling(self, weight):
         """What stands in a weight's column."""
-        table = self.checked.table
-        return Filling(table.sheet, table.rows, table.columns[weight.name])
+        return self.checked.filling(weight.name)
 
     def tolerance(self, weight, eta, eta_error):
         """How far rounding may move the new weight, an array (rows − 1,)."""
@@ -305,7 +310,7 @@ def _drift(updates, weight, eta, eta_error, wrong):
     distance = np.abs(updates.new[weight] - updates.old[weight][0] + np.cumsum(step))
     moves, count = updates.moves[weight][1:], np.arange(1, len(step) + 1)
     slack = np.abs(eta) * updates.slack[weight] + np.abs(updates.gradient[weight][:-1]) * eta_error
-    limit = 8 * np.sqrt(count) * moves + 2 * np.cumsum(slack + RELATIVE * np.abs(step))
+    limit = DEVIATIONS * np.sqrt(count) * moves + 2 * np.cumsum(slack + RELATIVE * np.abs(step))
     far = distance > limit + 2 * updates.moves[weight][0]
     return far if far.any() and (updates.new[weight] == updates.old[weight]).all() else none
 
@@ -334,7 +339,7 @@ def _content(updates, weight, rate, wrong, filling, reader):
     """The `causes.Content` of a weight's column."""
     below = np.concatenate([[False], wrong])
     wanted = {s.name for s in GRADIENTS[weight].free_symbols} | GIVEN_NAMES
-    typed = rate.eta if np.isscalar(rate.eta) else None
+    typed = rate.eta if np.isscalar(rate.eta) and np.isfinite(rate.eta) else None
     explain = partial(update_differences, weight=weight, typed=typed)
     table, (right, _) = updates.checked.table, update_formulas(weight)
     return Content(table, reader, weight.name, filling, below, explain, wanted, right, above=True)
@@ -370,9 +375,7 @@ def _cause(updates, weight, rate, wrong, tolerance, filling, reader):
     content = _content(updates, weight, rate, wrong, filling, reader)
     step = rate.eta * updates.gradient[weight][:-1]
     right = np.concatenate([[np.nan], updates.old[weight] - step])
-    said = content.causes(
-        lambda rows: not_numbers(table, name, rows) or typed_over(table, name, filling, rows, right)
-    )
+    said = content.causes(lambda rows: content.without_formula(rows, right))
     if said:
         return said
     if said == "":  # every formula is right in itself
@@ -382,6 +385,16 @@ def _cause(updates, weight, rate, wrong, tolerance, filling, reader):
         return what
     by_numbers = _from_numbers(updates, weight, rate, wrong, tolerance)
     return by_numbers or content.typed_over(right)
+
+
+def _own_rate(updates, weight, fits):
+    """The learning rate by which this weight alone is updated, or None."""
+    g, step = updates.gradient[weight][:-1], updates.old[weight] - updates.new[weight]
+    use = updates.single & np.isfinite(step) & np.isfinite(g) & (g != 0)
+    if not use.any():
+        return None
+    own = float(f"{np.median(step[use] / g[use]):.3g}")  # a number that somebody chose
+    return own if own > 0 and own != 1 and fits(updates.old[weight] - own * g) else None
 
 
 def _from_numbers(updates, weight, rate, wrong, tolerance):
@@ -395,6 +408,8 @@ def _from_numbers(updates, weight, rate, wrong, tolerance):
     ordinary = inferred is not None and inferred > 0 and (inferred != 1 or np.ptp(eta) > 0)
     if ordinary and fits(updates.old[weight] - inferred * updates.gradient[weight][:-1]):
         return f"another learning rate: {inferred:.6g} in place of {np.ravel(eta)[0]:g}"
+    if own := _own_rate(updates, weight, fits):
+        return f"another learning rate: {own:.6g} in place of {np.ravel(eta)[0]:g}"
     first = np.zeros(len(got), int)
     ours, gradient = table.values[weight.name], updates.gradient[weight]
     for other in (s for s in WEIGHTS if s != weight):
@@ -402,7 +417,7 @@ def _from_numbers(updates, weight, rate, wrong, tolerance):
             eta, ours[:-1], gradient[:-1], ours[first], gradient[first],
             table.values[other.name][:-1], updates.gradient[other][:-1],
         )  # fmt: skip
-        for text, values in zip(UPDATE_MISTAKES, outcomes[1:]):
+        for text, values in zip(_KNOWN, outcomes[1:]):
             if fits(values):
                 return text.format(other=other)
     return None

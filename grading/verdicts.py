@@ -7,15 +7,10 @@ a sheet that can be seen has all eight gradients.
 import numpy as np
 
 from backprop import GRADIENT_SYMBOLS
-from grading.columns import (
-    CheckedTable,
-    check_column,
-    check_constants,
-    check_start,
-    compare,
-)
+from grading.columns import CheckedTable, check_column, compare
 from grading.constants import place_constants
 from grading.filling import Recalculation
+from grading.given import check_constants, check_start
 from grading.headers import canonical_name
 from grading.labels import Labels, stated_rates
 from grading.numbering import settle_numbering
@@ -60,11 +55,7 @@ def check_table(table, candidates, book, labels, stated=None):
     results = check_updates(updates, rates, reader, recalculate)
     columns |= {column_name(UPDATES[weight]): result for weight, result in results.items()}
     updates.note_unchecked()
-    _note_rounding(checked)
-    _note_copies(checked)
-    _note_typed(checked)
-    _note_empty_gradients(checked, columns)
-    _note_unchecked_columns(table, columns)
+    _note_all(checked, columns)
     eta = float(np.ravel(rate.eta)[0]) if rate.source else None
     return {
         "sheet": shown(table.sheet.name),
@@ -75,6 +66,15 @@ def check_table(table, candidates, book, labels, stated=None):
         "unchecked": table.unchecked,
         "columns": columns,
     }
+
+
+def _note_all(checked, columns):
+    """Say what was not checked, and what is odd though it is right."""
+    _note_rounding(checked)
+    _note_copies(checked)
+    _note_typed(checked)
+    _note_empty_gradients(checked, columns)
+    _note_unchecked_columns(checked.table, columns)
 
 
 def _note_rounding(checked):
@@ -125,6 +125,7 @@ def _note_empty_gradients(checked, columns):
 
 
 def _note_unchecked_columns(table, columns):
+    """Columns of which no row could be compared."""
     names = [name for name, column in columns.items() if column["verdict"] == "unchecked"]
     if names:
         table.unchecked.append(
@@ -160,11 +161,11 @@ def check_book(book):
             table.notes.append("Its epochs run across: what is said of a row is true of a column.")
         notes += [f"{where}: {note}" for note in table.notes]
         notes += [f"{where}: not checked: {sentence}" for sentence in table.unchecked]
-    notes += _incomplete(tables, results)
+    incomplete = _incomplete(tables, results)
     wrong = any(c["verdict"] == "wrong" for t in results for c in t["columns"].values())
-    unchecked = bool(problems) or any(table.unchecked for table in tables)
-    incomplete = bool(_incomplete(tables, results))
-    return "wrong" if wrong or unchecked or incomplete else "right", results, notes
+    unchecked = problems or any(table.unchecked for table in tables)
+    verdict = "wrong" if wrong or unchecked or incomplete else "right"
+    return verdict, results, notes + incomplete
 
 
 def _refuse_without_tables(book, tables, problems):
@@ -189,6 +190,7 @@ def _refuse_without_tables(book, tables, problems):
 
 
 def _note_unknown_headers(table, result):
+    """Headers that nobody could read, where columns are missing."""
     unknown = [
         text
         for text in table.sheet.rows[table.header_row]

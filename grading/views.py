@@ -1,8 +1,9 @@
 """Sheets as the checker reads them: a table an epoch a row, in one piece.
 
-Students let the epochs run across the columns, or put the gradients on a second sheet. Here
-such cells are arranged anew, and the references in all formulas follow them. Every address
-that a person reads is still the one in the file: a view knows where its cells come from.
+Students let the epochs run across the columns, put the gradients on a second sheet, or below
+the weights. Here such cells are arranged anew, and the references in all formulas follow
+them. Every address that a person reads is still the one in the file: a view knows where its
+cells come from.
 """
 
 import re
@@ -11,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from openpyxl.utils import column_index_from_string, get_column_letter
 
-from grading.cells import Book, Formula, Sheet
+from grading.cells import LAST_ROW, Book, Formula, Sheet
 from grading.headers import canonical_name
 from grading.parsing import CELL
 from grading.quantities import COMPUTED_NAMES, CONSTANT_NAMES, WEIGHT_NAMES
@@ -25,12 +26,13 @@ FEWEST_JOINED = 3  # names in the header of a second sheet that the first one la
 
 
 class Part(NamedTuple):
-    """A sheet of the file in a view: its cell (row, column) stands at `place`."""
+    """A sheet of the file in a view, or some rows: its cell (row, column) stands at `place`."""
 
     sheet: Sheet
     down: int = 0
     right: int = 0
     across: bool = False
+    rows: range = range(1, LAST_ROW + 1)
 
     def place(self, row, column):
         """Where a cell of the sheet stands in the view."""
@@ -61,8 +63,10 @@ class View(Sheet):
         """The rows: row number → tuple of values."""
         rows = {}
         for part in self.parts:
-            for number, cells in part.sheet.rows.items():
-                for k, value in enumerate(cells, start=1):
+            for number in part.sheet.rows:
+                if number not in part.rows:
+                    continue
+                for k, value in enumerate(part.sheet.rows[number], start=1):
                     if value is None:
                         continue
                     row, column = part.place(number, k)
@@ -80,6 +84,8 @@ class View(Sheet):
         known = {}
         for part in self.parts:
             for place, formula in part.sheet.formulas.items():
+                if place[0] not in part.rows:
+                    continue
                 key = (part.sheet.title, formula)
                 if key not in known:
                     text = rewritten(formula.text, part.sheet.title)
@@ -98,7 +104,7 @@ class View(Sheet):
         part = self.part_of(column)
         here = self.parts[0] if seen_from is None else self.part_of(seen_from)
         address = part.sheet.address(*part.origin(row, column))
-        return address if part is here else on_sheet(part.sheet.title, address)
+        return address if part.sheet is here.sheet else on_sheet(part.sheet.title, address)
 
     def line(self, row):
         number = row - self.parts[0].down
@@ -124,27 +130,35 @@ class _Rewriter:
     """
 
     def __init__(self, views):
-        self.parts = {p.sheet.title.casefold(): (view, p) for view in views for p in view.parts}
+        self.views, self.parts = {}, {}
+        for view in views:
+            for part in view.parts:
+                title = part.sheet.title.casefold()
+                self.views[title] = view
+                self.parts.setdefault(title, []).append(part)
 
     def __call__(self, text, title):
         """A formula of the sheet with this title, its references to cells in their views."""
-        home, _ = self.parts.get(title.casefold(), (None, None))
+        home = self.views.get(title.casefold())
 
         def moved(found):
             named = found["sheet"]
             target = named.strip("'").replace("''", "'") if named else title
-            view, part = self.parts.get(target.casefold(), (None, None))
+            view, parts = (known.get(target.casefold()) for known in (self.views, self.parts))
             if view is None:
                 return found[0]
-            ends = [self._moved(part, end) for end in (found["first"], found["last"]) if end]
+            ends = [self._moved(parts, end) for end in (found["first"], found["last"]) if end]
             address = ":".join(ends)
             return address if view is home else on_sheet(view.title, address)
 
         return _REFERENCE.sub(moved, text)
 
     @staticmethod
-    def _moved(part, address):
+    def _moved(parts, address):
         column_fixed, letters, row_fixed, digits = CELL.fullmatch(address).groups()
+        part = next((part for part in parts if int(digits) in part.rows), None)
+        if part is None:  # no sheet has as many rows
+            return "#REF!"
         row, column = part.place(int(digits), column_index_from_string(letters))
         if part.across:
             row_fixed, column_fixed = column_fixed, row_fixed
@@ -215,6 +229,10 @@ def _epochs(view):
 def _joined(book):
     """A view of the first table and the sheets that go on with its columns; else None."""
     tables = [(s, h) for s in book.sheets for h in find_headers(s) if h[1].keys() >= WEIGHT_NAMES]
+    if not tables:
+        if blocks := next(filter(None, map(_blocks, book.sheets)), None):
+            return blocks
+        tables = [(s, h) for s in book.sheets if (h := _second_header(s))[1] >= WEIGHT_NAMES]
     if len(tables) != 1:
         return None
     (main, (header, columns)), *_ = tables
@@ -235,6 +253,25 @@ def _joined(book):
         parts.append(Part(sheet, top - row, right))
         right += width
     return View(parts)
+
+
+def _blocks(sheet):
+    """A view of blocks that stand one below another, each with other columns; else None."""
+    headers = [(n, {*map(canonical_name, cells)} - {None}) for n, cells in sheet.rows.items()]
+    headers = [(n, names) for n, names in headers if len(names) >= FEWEST_JOINED]
+    headers = [(n, names) for n, names in headers if names & (COMPUTED_NAMES | WEIGHT_NAMES)]
+    known = [name for _, names in headers for name in names - {"epoch", "eta"}]
+    if len(headers) < 2 or len({*known}) < len(known) or not {*known} >= WEIGHT_NAMES:
+        return None
+    width = max(map(len, sheet.rows.values()))
+    if width * len(headers) * len(sheet.rows) > MOST_CELLS:
+        return None
+    starts = [1, *(n for n, _ in headers[1:]), LAST_ROW + 1]
+    top = headers[0][0]
+    return View([
+        Part(sheet, top - number, k * width, rows=range(starts[k], starts[k + 1]))
+        for k, (number, _) in enumerate(headers)
+    ])  # fmt: skip
 
 
 def _second_header(sheet):

@@ -37,6 +37,7 @@ REFERENCE = re.compile(
 )
 REACHES_ANYWHERE = re.compile(r"(INDIRECT|OFFSET|INDEX|\w*LOOKUP|CHOOSE)\(", re.IGNORECASE)
 MOST_CELLS = 200  # that an answer may use
+MOST_DECIMALS = 12  # to which an answer may have been rounded
 
 # Where everything stands, (row, column) counted from 1, as `sheets.write_your_turn` writes it.
 GIVEN_CELLS = {s: (GIVEN_ROW + 1, k) for k, s in enumerate((*INPUTS, *TARGETS, *WEIGHTS), start=1)}
@@ -196,7 +197,7 @@ def _cause(symbol, found, right):
     for other, number in right.items():
         if _close(found, number):
             return f"this is {other}"
-    for decimals in range(1, 12):
+    for decimals in range(1, MOST_DECIMALS):
         if found == round(float(right[symbol]), decimals):
             return f"rounded to {decimals} decimals"
     return None

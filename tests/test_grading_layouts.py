@@ -131,7 +131,7 @@ def test_a_mistake_on_the_second_sheet(cells, tmp_path):
 
 REFERENCES = {  # of a sheet that runs across
     "A1+$B2*C$3": "A1+B$2*$C3", "SUM(A1:C2)": "SUM(A1:B3)", "Sheet1!B5": "E2", "LOG10(B7)": "LOG10(G2)",
-    "'Other one'!B5*B6": "'Other one'!B5*F2", "A99999": "#REF!",
+    "'Other one'!B5*B6": "'Other one'!B5*F2", "A99999": "#REF!", "A9999999": "#REF!",
 }  # fmt: skip
 
 
