@@ -7,6 +7,7 @@ say so. Two of four are sums and their sigmoids; of two of eight, one changes by
 
 import re
 import unicodedata
+from functools import lru_cache
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from grading.reading import number_in
 ROWS = 12  # below a header, that are looked at
 LONGEST = 40  # characters of a header
 FEWEST = 8  # texts in a row that may be a header
-MOST = 20  # families in a header that are looked at
+MOST = 6  # families of one size that are looked at
 CLOSE = 0.02  # relative: an update, or a sigmoid, also where some of it is mistaken or rounded
 ENOUGH = 0.5  # of a family's columns that must fit: the others may hold mistakes
 
@@ -46,12 +47,12 @@ def more_names(sheet, number, named):
     if sum(isinstance(text, str) for text in row) < FEWEST or known.keys() >= COMPLETE:
         return []
     taken, columns, found = {c for c, _ in named}, _Columns(sheet, number), []
-    families = [*_families(row, taken).values()][:MOST]
+    families = [*_families(row, taken).values()]
     for one, other, members, fits in (
         (WEIGHT, GRADIENT, _EIGHT, columns.changes_by),
         (SUM, ACTIVATION, _NEURONS, columns.is_sum_of),
     ):
-        mine = [f for f in families if f.keys() >= {*members}]
+        mine = [f for f in families if f.keys() >= {*members}][:MOST]
         found += _two_roles(mine, one, other, members, fits, known)
     known |= {name: c for c, name in reversed(found)}
     errors = [f for f in families if f.keys() == ERROR.keys() and not columns.constant(f)]
@@ -73,19 +74,24 @@ def _families(row, taken):
     """
     families = {}
     for column, text in enumerate(row, start=1):
-        if not isinstance(text, str) or len(text) > LONGEST or column in taken:
-            continue
-        text = unicodedata.normalize("NFKC", _CONSTANT.sub("", text)).lower()
-        digits = {*re.findall(r"\d+", text)}
-        if len(digits) != 1 or not digits <= {*_EIGHT} or _CHANGE.search(text):
-            continue
-        (digit,) = digits
-        text = text.replace(digit, "#")
-        letter = _NEURON.search(text)
-        member = letter[1] + digit if letter else digit
-        text = _NEURON.sub("#", text)
-        families.setdefault((text, bool(letter)), {}).setdefault(member, []).append(column)
+        short = isinstance(text, str) and len(text) <= LONGEST
+        if short and column not in taken and (found := _template(text)):
+            template, member = found
+            families.setdefault(template, {}).setdefault(member, []).append(column)
     return families
+
+
+@lru_cache(10_000)
+def _template(text):
+    """(what is the same in a family's headers, the member) of a header; None of another text."""
+    text = unicodedata.normalize("NFKC", _CONSTANT.sub("", text)).lower()
+    digits = {*re.findall(r"\d+", text)}
+    if len(digits) != 1 or not digits <= {*_EIGHT} or _CHANGE.search(text):
+        return None
+    (digit,) = digits
+    text = text.replace(digit, "#")
+    letter = _NEURON.search(text)
+    return (_NEURON.sub("#", text), bool(letter)), letter[1] + digit if letter else digit
 
 
 def _assigned(family, role):

@@ -130,11 +130,15 @@ _GROUPS = {"target": ("t1", "t2"), "input": ("i1", "i2")}
 
 def group_names(text):
     """The names of the columns below a header such as "targets", merged over two; or ()."""
-    if not isinstance(text, str) or len(text) > LONGEST:
-        return ()
+    return _group_names(text) if isinstance(text, str) and len(text) <= LONGEST else ()
+
+
+@lru_cache(10_000)
+def _group_names(text):
     return _GROUPS.get(_plain(_english(text.rstrip("s"))), ())
 
 
 def forget_headers():
     """Forget the headers seen so far, so that no file's texts stay in memory."""
     _canonical_name.cache_clear()
+    _group_names.cache_clear()

@@ -260,6 +260,7 @@ def _blocks(sheet):
     headers = [(n, {*map(canonical_name, cells)} - {None}) for n, cells in sheet.rows.items()]
     headers = [(n, names) for n, names in headers if len(names) >= FEWEST_JOINED]
     headers = [(n, names) for n, names in headers if names & (COMPUTED_NAMES | WEIGHT_NAMES)]
+    headers = [(n, names) for n, names in headers if _has_epochs(sheet, n)]
     known = [name for _, names in headers for name in names - {"epoch", "eta"}]
     if len(headers) < 2 or len({*known}) < len(known) or not {*known} >= WEIGHT_NAMES:
         return None
@@ -272,6 +273,13 @@ def _blocks(sheet):
         Part(sheet, top - number, k * width, rows=range(starts[k], starts[k + 1]))
         for k, (number, _) in enumerate(headers)
     ])  # fmt: skip
+
+
+def _has_epochs(sheet, number):
+    """Whether two of the three rows below a header have numbers: one row is no training."""
+    rows = [sheet.rows.get(number + k, ()) for k in (1, 2, 3)]
+    counts = [np.isfinite([number_in(value) for value in row]).sum() for row in rows]
+    return sum(count >= FEWEST_JOINED for count in counts) > 1
 
 
 def _second_header(sheet):
