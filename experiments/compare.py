@@ -68,9 +68,8 @@ RECIPES = utils.RECIPES | {
     "fast, no weight decay": replace(FAST, weight_decay=0.0),
     "fast, averaged weights": replace(FAST, average=0.99),
     "taught by three": replace(utils.RECIPES["record"], teacher=THREE),
-    # The same trainings as without ", five looks"; only the test differs.
+    # The same training as "record"; only the test differs.
     "record, five looks": replace(utils.RECIPES["record"], looks=utils.FIVE_LOOKS),
-    "taught, five looks": replace(utils.RECIPES["taught"], looks=utils.FIVE_LOOKS),
 }
 # Networks of model.py with other settings than the class has, for which there are rows.
 NETWORKS = model.NETWORKS | {
