@@ -500,28 +500,30 @@ def plot_readings(images, readings, labels=None):
 
 
 @styled
-def plot_soft_answers(image, logits, label, temperature=1.0):
+def plot_soft_answers(image, logits, label, temperature=None):
     """A digit, and beside it two answers as bars: the label, and a network's, softened.
 
     Args:
         image: (28, 28).
         logits: (10,), the network's.
         label: the digit that is right.
-        temperature: the logits are divided by it before the softmax.
+        temperature: the logits are divided by it before the softmax; None for 1, without
+            naming it.
     """
-    p = _softmax(np.asarray(logits, dtype=float) / temperature)
+    p = _softmax(np.asarray(logits, dtype=float) / (temperature or 1))
     figure, grid = plt.subplots(1, 3, figsize=(10, 2.6), width_ratios=(1, 2, 2))
     grid[0].imshow(image, cmap="gray_r")
-    grid[0].set(xticks=[], yticks=[])
-    grid[0].grid(False)
-    titles = (f"the label: {label}", f"the teacher at T = {temperature:g}")
+    grid[0].axis("off")
+    at = "" if temperature is None else f" at T = {temperature:g}"
+    titles = (f"the label: {label}", f"the teacher{at}")
     for axes, values, title in zip(grid[1:], (np.eye(10)[label], p), titles):
         axes.bar(range(10), values, color=CURVE_COLOURS[0])
         axes.set(title=title, xlabel="digit", xticks=range(10), ylim=(0, 1.12))
         axes.grid(False, axis="x")
         for digit, value in enumerate(values):
             if value >= 0.005:
-                axes.annotate(f"{value:.2f}", (digit, value), (0, 2), ha="center", size=8,
+                text = f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
+                axes.annotate(text, (digit, value), (0, 2), ha="center", size=7,
                               textcoords="offset points")  # fmt: skip
     grid[1].set_ylabel("probability")
     return figure
@@ -533,7 +535,7 @@ def plot_alike(answers):
 
     Args:
         answers: (10, 10), a row a digit: the mean of its softened answers. The digit itself
-            is left white, because it would outshine all others.
+            is left white, because the others would all look like 0 beside it.
     """
     others = 100 * np.asarray(answers, dtype=float)
     np.fill_diagonal(others, np.nan)

@@ -8,6 +8,7 @@ these small networks. The networks are in `model.py`, the data set in `mnist.py`
 import contextlib
 import copy
 import hashlib
+import math
 import sys
 import time
 from dataclasses import dataclass, fields, replace
@@ -16,6 +17,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
@@ -95,6 +97,8 @@ class Recipe:
         teacher: the name of a trained network, or several joined by "+", to learn from; the
             student's loss is `distillation_loss` then. None: learn from the labels alone.
         temperature, share: see `distillation_loss`.
+        looks: how often, and how moved, the network sees each image when it is tested after
+            the last epoch: see `Looks`. None: once, as it is.
 
     Raises:
         ValueError: another schedule, or more plain epochs than epochs.
@@ -112,6 +116,7 @@ class Recipe:
     teacher: str | None = None
     temperature: float = 3.0
     share: float = 0.9
+    looks: tuple | None = None
 
     def __post_init__(self):
         if self.schedule not in ("one-cycle", "constant"):
@@ -339,6 +344,42 @@ def test(model, device, test_loader):
 
 test.__test__ = False  # not a pytest test
 
+# As the image is, and half a pixel to each side: see experiments/variants.py for what was tried.
+FIVE_LOOKS = ((0, 0, 0, 1), (0.5, 0, 0, 1), (-0.5, 0, 0, 1), (0, 0.5, 0, 1), (0, -0.5, 0, 1))
+
+
+class Looks(nn.Module):
+    """A trained network that sees each image several times, each time moved a little.
+
+    Its logits are the logarithms of its probabilities, and these are the mean over all
+    looks (test-time augmentation: Krizhevsky, Sutskever and Hinton, NIPS 2012). It has no
+    parameter of its own; each look costs as much as reading the image once.
+
+    Args:
+        network: logits (N, 10) come out of it.
+        looks: for each look, how the image is moved: pixels across, pixels down, degrees, zoom.
+    """
+
+    def __init__(self, network, looks=FIVE_LOOKS):
+        super().__init__()
+        self.network = network
+        moves = torch.tensor(looks, dtype=torch.float32)
+        angle, zoom = torch.deg2rad(moves[:, 2]), moves[:, 3]
+        cos, sin = angle.cos() / zoom, angle.sin() / zoom
+        across, down = (-2 * moves[:, :2] / 28).T  # affine_grid measures the width as 2
+        rows = [torch.stack(row, dim=1) for row in ((cos, -sin, across), (sin, cos, down))]
+        self.register_buffer("moves", torch.stack(rows, dim=1), persistent=False)
+
+    def forward(self, images):
+        """Logits (N, 10) of normalised images (N, 1, 28, 28)."""
+        answers = []
+        for move in self.moves:
+            grid = F.affine_grid(move.expand(len(images), 2, 3), images.shape, align_corners=False)
+            seen = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+            seen = seen.contiguous(memory_format=torch.channels_last)
+            answers.append(self.network(seen).float().log_softmax(1))
+        return torch.stack(answers).logsumexp(0) - math.log(len(answers))
+
 
 def fit(
     model,
@@ -475,12 +516,17 @@ def train_network(
         teacher.to(device=device, memory_format=torch.channels_last).eval()
     steps = (optimizer, scheduler, *epochs, checkpoint, make_loss(recipe, teacher), train_epoch)
     history = fit(network, *loaders, *steps)
+    changed = []
     if recipe.average is not None:
         network = averaged.module
-        if test_loader is not None:
-            print("averaged: ", end="")
-            measured = test(network, device, test_loader)
-            history.loc[recipe.epochs, ["test_loss", "test_accuracy"]] = measured
+        changed.append("averaged")
+    if recipe.looks is not None:
+        network = Looks(network, recipe.looks).to(device)
+        changed.append(f"{len(recipe.looks)} looks")
+    if changed and test_loader is not None:
+        print(", ".join(changed), end=": ")
+        measured = test(network, device, test_loader)
+        history.loc[recipe.epochs, ["test_loss", "test_accuracy"]] = measured
     return network, history
 
 

@@ -38,7 +38,14 @@ from mnist import load_mnist, split  # noqa: E402
 from model import Net, build, count_parameters  # noqa: E402
 from results import append, finished, refuse_other_columns  # noqa: E402
 from utils import RandomAffine, Recipe, best_device, train_network  # noqa: E402
-from variants import BASE, FAST_NAME, FAST_PLAIN, FAST_SETTINGS, VARIANTS  # noqa: E402
+from variants import (  # noqa: E402
+    BASE,
+    FAST_NAME,
+    FAST_PLAIN,
+    FAST_SETTINGS,
+    LOOKS,
+    VARIANTS,
+)
 
 RESULTS = FOLDER / "search.csv"
 TEACHERS = FOLDER.parent / "data" / "teachers"  # one for each seed, so not in the repository
@@ -77,9 +84,9 @@ def make_recipe(settings):
         {field.name: settings[field.name] for field in fields(kind) if field.name in settings}
         for kind in (RandomAffine, Recipe)
     )
-    return Recipe(
-        **recipe, augmentation=RandomAffine(**augmentation) if any(augmentation.values()) else None
-    )
+    recipe["looks"] = LOOKS[settings["looks"]]
+    recipe["augmentation"] = RandomAffine(**augmentation) if any(augmentation.values()) else None
+    return Recipe(**recipe)
 
 
 def measure(variant, settings, seed, train_set, device):

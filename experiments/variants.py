@@ -3,6 +3,13 @@
 A row of `search.csv` is a variant and a seed; its columns are the settings of `BASE`.
 """
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from utils import FIVE_LOOKS
+
 BASE = {
     "network": "Net",
     "epochs": 12,
@@ -25,6 +32,7 @@ BASE = {
     "teacher": None,
     "temperature": 3.0,
     "share": 0.9,
+    "looks": "",
     "held_out": 5000,
 }
 FOUR = {"channels": (16, 24, 24, 40)}
@@ -97,6 +105,29 @@ A = {"layers": "48k5M 96 96 96 96", "dropout": 0.2}
 B = {"layers": "64k5M 128p 128pr 128 128 128", "dropout": 0.2}
 C = {"layers": "32k5pM 64p 64pr 64prM 128p 128pr 128pr", "dropout": 0.2}
 LONG = {"epochs": 40}
+PIXEL = [(1, 0), (-1, 0), (0, 1), (0, -1)]
+CORNERS = [(1, 1), (-1, 1), (1, -1), (-1, -1)]
+TURNED, ZOOMED = [(0, 0, 5, 1), (0, 0, -5, 1)], [(0, 0, 0, 1.05), (0, 0, 0, 0.95)]
+
+
+def moved(*shifts):
+    """Looks: the image as it is, and shifted by so many pixels across and down."""
+    return [(*shift, 0, 1) for shift in ((0, 0), *shifts)]
+
+
+LOOKS = {  # how a trained network sees each image: see `utils.Looks`
+    "": None,
+    "five": FIVE_LOOKS,
+    "five, a pixel": moved(*PIXEL),
+    "five, corners": moved(*CORNERS),
+    "four": moved((1, 0), (0, 1), (1, 1)),
+    "nine": moved(*PIXEL, *CORNERS),
+    "twenty-five": [(x, y, 0, 1) for x in range(-2, 3) for y in range(-2, 3)],
+    "turned": moved() + TURNED,
+    "zoomed": moved() + ZOOMED,
+    "seven": moved(*PIXEL) + TURNED,
+    "nine, all kinds": moved(*PIXEL) + TURNED + ZOOMED,
+}
 TEACHERS = {  # trained without the held-out images of their seed, as their students are
     "teacher A": (A, (0, 1, 2, 3)),
     "teacher B": (B, (0, 1, 2, 3)),
@@ -173,6 +204,7 @@ SHORT_CHANGES = CHANGES | {
     "8-32-48": {"layers": "8k5M 32M 48"},
 }
 CHANGES |= {"averaged weights": {"average": 0.999}}
+CHANGES |= {f"looks {name.replace(', ', ' ')}": {"looks": name} for name in LOOKS if name}
 
 
 def named(head, base, changes, *rest, seeds):
@@ -292,7 +324,6 @@ VARIANTS |= record("8p 8p 16M 24 24 24 18", LARGE_BATCH, seeds=(0, 1, 2))
 VARIANTS |= record("12p 12M 24 24 24 20", LARGE_BATCH, seeds=(0, 1, 2))
 VARIANTS |= record(TINY_TWO, "", "weight decay 0.0002", LARGE_BATCH, seeds=(0, 1, 2))
 VARIANTS |= record("8p 8M 14 14 15 16", "weight decay 0.0002", seeds=(0, 1, 2))
-VARIANTS |= record("8p 8M 14 14 15 16", f"{LARGE_BATCH}, two cores", seeds=(0,))
 
 # With a teacher.
 VARIANTS |= record(
@@ -324,6 +355,12 @@ VARIANTS |= record(
     TWO, "taught by three, weight decay 0.0002, batch 256, rate 0.4", seeds=(0, 1, 2)
 )
 VARIANTS |= record(TINY_TWO, "taught by three, weight decay 0.0002", seeds=(0, 1, 2))
+
+# The networks of the record, trained once and then read in several ways.
+READ = f"{LARGE_BATCH}, two cores"
+READ_AS = [READ, *(f"{READ}, {change}" for change in CHANGES if change.startswith("looks "))]
+VARIANTS |= record(TWO, *READ_AS, seeds=(0, 1, 2))
+VARIANTS |= record("8p 8M 14 14 15 16", *READ_AS, seeds=(0,))
 
 # --- The clock: short trainings, 55,000 images, judged on the other 5,000 -----------------
 

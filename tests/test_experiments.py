@@ -29,6 +29,7 @@ import compare  # noqa: E402
 import results  # noqa: E402
 import search  # noqa: E402
 import speed  # noqa: E402
+import variants  # noqa: E402
 
 
 @pytest.fixture
@@ -80,6 +81,7 @@ def test_the_search_is_what_the_table_says():
         for name in settings.keys() - {"channels", "average", "teacher"}:
             assert getattr(row, name) == settings[name]
         recipe = search.make_recipe(settings)
+        settings["looks"] = variants.LOOKS[settings["looks"]]
         for value in (recipe, recipe.augmentation or utils.RandomAffine()):
             for name in vars(value).keys() & settings.keys():
                 assert getattr(value, name) == settings[name]
@@ -99,7 +101,9 @@ def test_the_results_are_complete():
     rows = pd.read_csv(results.RESULTS)
     counts = rows.groupby(["network", "recipe"]).size()
     ours = [("Net", "ours"), ("TinyNet", "ours"), ("TinyNet", "long")]
-    for run in (*ours, ("RecordNet", "record"), ("TinyRecordNet", "record")):
+    records = [("RecordNet", "record"), ("TinyRecordNet", "record")]
+    looked = [(name, f"{recipe}, five looks") for name, recipe in records]
+    for run in (*ours, *records, *looked):
         assert counts[run] >= 10
     assert counts["FastNet", "fast"] >= 5
     assert all(counts[name, recipe] >= 3 for name in "ABCDE" for recipe in (name, "ours"))
@@ -270,8 +274,9 @@ def test_results_have_the_columns_that_compare_writes():
 def test_every_setting_of_a_recipe_can_be_changed_and_nothing_else():
     """--change knows all settings of recipe and augmentation that a row holds."""
     settings = {field.name for kind in (utils.Recipe, utils.RandomAffine) for field in fields(kind)}
-    taught = {"teacher", "temperature", "share"}  # these need a trained network
-    assert {*search.LIMITS, "schedule"} | taught == settings & search.BASE.keys()
+    others = {"teacher", "temperature", "share"}  # these need a trained network
+    others |= {"looks"}  # and these come after the training
+    assert {*search.LIMITS, "schedule"} | others == settings & search.BASE.keys()
     for name, (low, high) in search.LIMITS.items():
         assert low <= (search.FAST_SETTINGS[name] or 0) <= high
         longer = [] if name == "epochs" else ["epochs=50"]  # room for plain epochs

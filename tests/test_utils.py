@@ -281,6 +281,34 @@ def test_plain_epochs_come_last_and_change_no_loader(mnist, monkeypatch):
     assert all(value is before[name] for name, value in vars(loader).items())
 
 
+def test_looks_are_the_mean_over_moved_images():
+    """Moves of whole pixels, compared with shifted rows and columns; a turn, with itself."""
+    torch.manual_seed(0)
+    images = torch.zeros(6, 1, 28, 28)
+    images[:, :, 4:24, 4:24] = torch.rand(6, 1, 20, 20)
+    network, shifts = Net().eval(), ((0, 0), (2, 0), (-1, 3))
+    moved = [images.roll((down, across), (2, 3)) for across, down in shifts]
+    expected = torch.stack([network(seen).softmax(1) for seen in moved]).mean(0).log()
+    looks = utils.Looks(network, [(*shift, 0, 1) for shift in shifts])
+    assert torch.allclose(looks(images), expected, atol=1e-4)
+    (turned, halved) = (utils.Looks(network, [(0, 0, *look)]) for look in ((90, 1), (0, 0.5)))
+    expected = network(images.rot90(1, (2, 3))).log_softmax(1)
+    assert torch.allclose(turned(images), expected, atol=1e-4)
+    small = torch.zeros_like(images)
+    small[..., 7:21, 7:21] = torch.nn.functional.avg_pool2d(images, 2)
+    assert torch.allclose(halved(images), network(small).log_softmax(1), atol=1e-4)
+
+
+def test_looks_change_what_is_tested_and_not_what_is_trained(mnist, capsys):
+    alone, before = small_run(mnist)
+    looked, after = small_run(mnist, looks=utils.FIVE_LOOKS)
+    assert all(torch.equal(alone[name], looked[f"network.{name}"]) for name in alone)
+    assert len(alone) == len(looked)
+    assert after["train_loss"].equals(before["train_loss"])
+    assert after["test_loss"].iloc[-1] != before["test_loss"].iloc[-1]
+    assert capsys.readouterr().out.count("5 looks: Test set") == 1
+
+
 def test_the_average_of_weights_is_the_one_that_is_tested(mnist, capsys):
     """With decay 0 the average is the last weights, with decay 1 it stays near the first."""
     images, labels = mnist[0].tensors
