@@ -265,7 +265,8 @@ def distillation_loss(logits, teacher_logits, targets, temperature=3.0, share=0.
 
     share · T² · KL(teacher ‖ student), both softened by the temperature T, plus
     (1 − share) · cross-entropy with the labels (Hinton, Vinyals and Dean, 2015). The factor
-    T² keeps the size of the first gradient, which softening makes T² times smaller.
+    T² keeps the size of the first gradient, which softening makes smaller: T² times, where T
+    is large against the differences of the logits.
 
     Args:
         logits, teacher_logits: (N, 10).
