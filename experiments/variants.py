@@ -139,7 +139,7 @@ TEACHERS = {  # trained without the held-out images of their seed, as their stud
     "teacher A, dropout 0.3": (A | {"dropout": 0.3}, (0, 1, 2)),
     "teacher A, kernel by kernel": (A, (0, 1, 2, 3)),
     "teacher B, 40 epochs, kernel by kernel": (B | LONG, (0, 1)),
-    "teacher A, two cores": (A, (0,)),
+    "teacher A, two cores": (A, (0, 1)),
 }
 THREE = "teacher A+teacher A, dropout 0.1+teacher A, dropout 0.3"
 CHANGES = {  # what the part of a variant's name behind a comma changes
@@ -361,6 +361,15 @@ READ = f"{LARGE_BATCH}, two cores"
 READ_AS = [READ, *(f"{READ}, {change}" for change in CHANGES if change.startswith("looks "))]
 VARIANTS |= record(TWO, *READ_AS, seeds=(0, 1, 2))
 VARIANTS |= record("8p 8M 14 14 15 16", *READ_AS, seeds=(0,))
+
+# RecordNet with a teacher, at three temperatures.
+VARIANTS |= record(
+    TWO,
+    f"taught by A, two cores, {LARGE_BATCH}",
+    f"taught by A, temperature 2, two cores, {LARGE_BATCH}",
+    f"taught by A, temperature 1, two cores, {LARGE_BATCH}",
+    seeds=(0, 1),
+)
 
 # --- The clock: short trainings, 55,000 images, judged on the other 5,000 -----------------
 

@@ -129,6 +129,7 @@ SPOILERS = {
     "semicolon": (add_source("\nprint(1);  # quiet"), "ends with ';'"),
     "svg": (add_output("image/svg+xml", "<svg/>"), "SVG"),
     "path": (add_output("text/plain", "/home/alice/data"), "path of the machine"),
+    "missing number": (add_output("text/html", "<td>1</td><td>nan</td>"), "a number is missing"),
     "large": (add_output("text/plain", "x" * 1_000_001), "over 1 MB"),
     "ignored": (add_source("\n# NBVAL_IGNORE_OUTPUT"), "ignores"),
     "tagged": (lambda n: first(n).metadata.update(tags=["nbval-ignore-output"]), "ignores"),
