@@ -144,7 +144,7 @@ RECIPES = {
     "sprint": replace(OURS, epochs=3, plain_epochs=1, learning_rate=0.3),
     # For RecordNet and TinyRecordNet, alone or with a teacher; and for the teacher itself.
     "record": RECORD,
-    "taught": replace(RECORD, teacher="Teacher"),
+    "taught": replace(RECORD, teacher="Teacher", temperature=2.0),
     "teacher": replace(OURS, epochs=19),
     # Published: SGD, momentum 0.9, a rate of 0.01 to 0.03, constant. The sources of B, C and D
     # (see model.py) have these settings, but that C's falls to 0.001 from epoch 13 on. For A

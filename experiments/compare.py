@@ -68,8 +68,11 @@ RECIPES = utils.RECIPES | {
     "fast, no weight decay": replace(FAST, weight_decay=0.0),
     "fast, averaged weights": replace(FAST, average=0.99),
     "taught by three": replace(utils.RECIPES["record"], teacher=THREE),
-    # The same training as "record"; only the test differs.
+    # The first guess, before temperatures were compared on three held-out sets.
+    "taught, temperature 3": replace(utils.RECIPES["taught"], temperature=3.0),
+    # The same trainings as "record" and "taught"; only the test differs.
     "record, five looks": replace(utils.RECIPES["record"], looks=utils.FIVE_LOOKS),
+    "taught, five looks": replace(utils.RECIPES["taught"], looks=utils.FIVE_LOOKS),
 }
 # Networks of model.py with other settings than the class has, for which there are rows.
 NETWORKS = model.NETWORKS | {

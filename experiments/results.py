@@ -32,6 +32,8 @@ SHOWN = (  # in README's table: network, recipe
     ("RecordNet", "record"),
     ("RecordNet", "record, five looks"),
     ("RecordNet", "taught"),
+    ("RecordNet", "taught, five looks"),
+    ("RecordNet", "taught, temperature 3"),
     ("RecordNet", "taught by three"),
     ("TinyNet", "long"),
     ("TinyRecordNet", "record"),

@@ -139,7 +139,7 @@ TEACHERS = {  # trained without the held-out images of their seed, as their stud
     "teacher A, dropout 0.3": (A | {"dropout": 0.3}, (0, 1, 2)),
     "teacher A, kernel by kernel": (A, (0, 1, 2, 3)),
     "teacher B, 40 epochs, kernel by kernel": (B | LONG, (0, 1)),
-    "teacher A, two cores": (A, (0, 1)),
+    "teacher A, two cores": (A, (0, 1, 2)),
 }
 THREE = "teacher A+teacher A, dropout 0.1+teacher A, dropout 0.3"
 CHANGES = {  # what the part of a variant's name behind a comma changes
@@ -368,7 +368,7 @@ VARIANTS |= record(
     f"taught by A, two cores, {LARGE_BATCH}",
     f"taught by A, temperature 2, two cores, {LARGE_BATCH}",
     f"taught by A, temperature 1, two cores, {LARGE_BATCH}",
-    seeds=(0, 1),
+    seeds=(0, 1, 2),
 )
 
 # --- The clock: short trainings, 55,000 images, judged on the other 5,000 -----------------
